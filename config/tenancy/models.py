@@ -1,0 +1,181 @@
+"""Tenants, their keys, and the first answers to requests that may be repeated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+
+from config import clock
+from config.tenancy.enums import Scope
+
+TENANT_ID_PATTERN = r"[a-z0-9-]{1,64}"
+
+
+@dataclass(frozen=True, slots=True)
+class AggregationConfig:
+    """The facts by which a tenant's alerts are folded into incidents.
+
+    ``window_seconds``, ``cooldown_seconds`` and ``stale_after_seconds`` are seconds,
+    ``incidents_per_hour`` counts new incidents in a rolling hour, ``statistics_hours`` is how
+    far back statistics go when nobody says.
+    """
+
+    window_seconds: int = 300
+    incidents_per_hour: int = 20
+    cooldown_seconds: int = 60
+    stale_after_seconds: int = 900
+    statistics_hours: int = 24
+
+
+DEFAULT_AGGREGATION = AggregationConfig()
+
+# What an override may be, both ends included; the CHECK constraints below say the same.
+AGGREGATION_RANGES: dict[str, tuple[int, int]] = {
+    "window_seconds": (1, 7 * 86_400),
+    "incidents_per_hour": (0, 100_000),
+    "cooldown_seconds": (0, 86_400),
+    "stale_after_seconds": (1, 30 * 86_400),
+    "statistics_hours": (1, 8_760),
+}
+
+
+def _override(name: str, help_text: str) -> models.IntegerField[int | None, int | None]:
+    low, high = AGGREGATION_RANGES[name]
+    default = getattr(DEFAULT_AGGREGATION, name)
+    return models.IntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(low), MaxValueValidator(high)],
+        help_text=f"{help_text} Empty: {default}.",
+    )
+
+
+class Tenant(models.Model):
+    """A customer of the platform; ``id`` is the platform's own short string for it.
+
+    The aggregation columns are overrides: null means the default. Read ``aggregation`` for the
+    facts in force.
+    """
+
+    id = models.CharField(
+        primary_key=True,
+        max_length=64,
+        db_collation="C",
+        validators=[
+            RegexValidator(
+                rf"^{TENANT_ID_PATTERN}\Z", "Only lower-case letters, digits and hyphens."
+            )
+        ],
+    )
+    name = models.CharField(max_length=200, blank=True, default="")
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    window_seconds = _override("window_seconds", "Length of the window, in seconds.")
+    incidents_per_hour = _override(
+        "incidents_per_hour", "New incidents in a rolling hour before they overflow."
+    )
+    cooldown_seconds = _override(
+        "cooldown_seconds", "Seconds around an incident's span that still belong to it."
+    )
+    stale_after_seconds = _override(
+        "stale_after_seconds", "Seconds without an alert after which an open incident is stale."
+    )
+    statistics_hours = _override("statistics_hours", "Hours that statistics go back.")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            # The id stands in URLs of the admin, in file names and on command lines.
+            models.CheckConstraint(
+                name="tenant_id_shape", condition=models.Q(id__regex=rf"^{TENANT_ID_PATTERN}$")
+            ),
+            # Aggregation divides by the window and compares with the rest: no nonsense gets in.
+            *(
+                models.CheckConstraint(
+                    name=f"tenant_{name}_range",
+                    condition=models.Q(**{f"{name}__range": bounds})
+                    | models.Q(**{f"{name}__isnull": True}),
+                )
+                for name, bounds in AGGREGATION_RANGES.items()
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def aggregation(self) -> AggregationConfig:
+        """The facts in force: this tenant's overrides over the defaults."""
+        facts: dict[str, int] = {}
+        for name in AGGREGATION_RANGES:
+            override = getattr(self, name)
+            facts[name] = getattr(DEFAULT_AGGREGATION, name) if override is None else override
+        return AggregationConfig(**facts)
+
+
+class ApiKey(models.Model):
+    """A key of one tenant. Only its SHA-256 digest is kept; ``prefix`` names it to people.
+
+    ``last_used_at`` is coarse: it is written at most once in a few minutes.
+    """
+
+    id = models.UUIDField(primary_key=True, default=clock.uuid7, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="api_keys")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=12, unique=True, editable=False)
+    digest = models.BinaryField(max_length=32, unique=True, editable=False)
+    scopes = ArrayField(models.TextField(choices=Scope.choices))
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = "API key"
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            # A permission check trusts these words; a key without any could do nothing.
+            models.CheckConstraint(
+                name="api_key_scopes_known",
+                condition=models.Q(scopes__contained_by=list(Scope.values))
+                & models.Q(scopes__len__gte=1),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix})"
+
+    def is_usable(self, *, at: datetime) -> bool:
+        """Whether the key is neither revoked nor expired at this moment."""
+        return self.revoked_at is None and (self.expires_at is None or at < self.expires_at)
+
+
+class IdempotencyRecord(models.Model):
+    """The first answer to a request that carried an Idempotency-Key, kept for repeats.
+
+    ``body_sha256`` is the digest of the (inflated) body, ``answer`` the JSON that was sent. A
+    row exists only when its request succeeded: it commits with the work it answers for.
+    """
+
+    # One row per tenant and key: a concurrent repeat waits on this index, then replays.
+    pk = models.CompositePrimaryKey("tenant_id", "key")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", db_index=False)
+    key = models.CharField(max_length=255, db_collation="C")
+    path = models.CharField(max_length=500)
+    body_sha256 = models.BinaryField(max_length=32)
+    status = models.PositiveSmallIntegerField(null=True)
+    answer = models.BinaryField(default=b"")
+    created_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        indexes = [
+            # Housekeeping deletes the old ones.
+            models.Index(fields=["created_at"], name="idempotency_created_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id}: {self.key}"
