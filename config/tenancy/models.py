@@ -157,16 +157,16 @@ class ApiKey(models.Model):
 class IdempotencyRecord(models.Model):
     """The first answer to a request that carried an Idempotency-Key, kept for repeats.
 
-    ``body_sha256`` is the digest of the (inflated) body, ``answer`` the JSON that was sent. A
-    row exists only when its request succeeded: it commits with the work it answers for.
+    ``fingerprint`` is the SHA-256 of the path and the (inflated) body, ``answer`` the JSON that
+    was sent. A row exists only when its request succeeded: it commits with the work it answers
+    for, and only inside that transaction is its ``status`` still null.
     """
 
     # One row per tenant and key: a concurrent repeat waits on this index, then replays.
     pk = models.CompositePrimaryKey("tenant_id", "key")
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", db_index=False)
     key = models.CharField(max_length=255, db_collation="C")
-    path = models.CharField(max_length=500)
-    body_sha256 = models.BinaryField(max_length=32)
+    fingerprint = models.BinaryField(max_length=32)
     status = models.PositiveSmallIntegerField(null=True)
     answer = models.BinaryField(default=b"")
     created_at = models.DateTimeField(default=clock.now)
