@@ -1,0 +1,30 @@
+"""One database per xdist worker, in the embedded PostgreSQL or the one that DATABASE_URL names.
+
+PYTEST_DB_SUFFIX keeps apart runs that share a server: it is put behind the database's name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None,
+) -> None:
+    """Put PYTEST_DB_SUFFIX behind the test database's name, after the worker's own suffix."""
+    suffix = os.environ.get("PYTEST_DB_SUFFIX", "")
+    if not suffix:
+        return
+    if not re.fullmatch(r"[A-Za-z0-9_]{1,30}", suffix):
+        pytest.exit("PYTEST_DB_SUFFIX: 1 to 30 letters, digits and underscores.", returncode=4)
+
+    from django.db import connections
+
+    for connection in connections.all():
+        test = connection.settings_dict["TEST"]
+        name = test["NAME"] or f"test_{connection.settings_dict['NAME']}"
+        test["NAME"] = f"{name}_{suffix}"
