@@ -261,9 +261,8 @@ class _DeepParser:
                 return done
 
     def _peek(self) -> str:
-        blank = _BLANK.match(self._text, self._at)
-        assert blank is not None
-        self._at = blank.end()
+        if blank := _BLANK.match(self._text, self._at):
+            self._at = blank.end()
         return self._text[self._at : self._at + 1]
 
     def _key(self) -> str:
