@@ -1,0 +1,28 @@
+"""Running a prepared statement on Django's own connection.
+
+Django binds parameters on the client, which rules out binary parameters and prepared statements;
+the ingest path needs both. The cursor here is psycopg's own, on the connection and in the
+transaction that Django holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from django.db import DEFAULT_DB_ALIAS, connections
+
+
+def run(statement: str, parameters: Sequence[Any], *, using: str = DEFAULT_DB_ALIAS) -> list[Any]:
+    """The rows of ``statement``, as tuples; an empty list when it returns none.
+
+    Raises Django's own database errors.
+    """
+    connection = connections[using]
+    connection.ensure_connection()
+    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+        cursor.execute(statement, parameters, prepare=True)  # type: ignore[call-overload]
+        return cursor.fetchall() if cursor.description else []
+
+

@@ -1,0 +1,15 @@
+"""The tables of incidents: reports, what they were folded into, and the facts behind them."""
+
+from incidents.models.alert import Alert, OutcomeTally
+from incidents.models.incident import Event, Incident, IncidentAgent, IncidentRun
+from incidents.models.run import Run
+
+__all__ = [
+    "Alert",
+    "Event",
+    "Incident",
+    "IncidentAgent",
+    "IncidentRun",
+    "OutcomeTally",
+    "Run",
+]

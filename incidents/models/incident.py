@@ -1,0 +1,242 @@
+"""Incidents, their timeline, and which runs and agents their alerts named."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from config import clock
+from config.tenancy.models import Tenant
+from config.tenancy.querysets import TenantScopedQuerySet
+from incidents.enums import (
+    CauseType,
+    EventType,
+    ResolutionMethod,
+    ResolutionType,
+    Severity,
+    SourceType,
+    Status,
+)
+
+
+class Incident(models.Model):
+    """The group of alerts that share a key in a window; what people triage.
+
+    ``window_start`` with tenant, trigger and group is the key that only one unresolved incident
+    may hold. ``started_at`` to ``last_seen_at`` is the span of its alerts' own times;
+    ``quiet_since`` is when the last alert was recorded (or a person reopened it), from which
+    staleness runs. The counters are exact and only ever move together with alerts.
+    """
+
+    id = models.UUIDField(primary_key=True, default=clock.uuid7, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", db_index=False)
+    title = models.CharField(max_length=2000)
+    description = models.TextField(blank=True, default="")
+    status = models.CharField(max_length=12, choices=Status.choices, default=Status.OPEN)
+    severity = models.SmallIntegerField(choices=Severity.choices)
+    category = models.CharField(max_length=50, null=True, blank=True)
+    trigger_type = models.CharField(max_length=50, db_collation="C")
+    trigger_value = models.CharField(max_length=2000, null=True, blank=True)
+    group_key = models.CharField(max_length=200, blank=True, default="", db_collation="C")
+    cause_type = models.CharField(max_length=10, choices=CauseType.choices)
+    source_type = models.CharField(max_length=12, choices=SourceType.choices)
+    window_start = models.DateTimeField()
+
+    calls_affected = models.BigIntegerField(default=0)
+    alerts_count = models.BigIntegerField(default=0)
+    cost_delta_cents = models.DecimalField(max_digits=30, decimal_places=4, default=0)
+    escalation_base = models.BigIntegerField(
+        default=0, help_text="Calls affected when a person last set the severity."
+    )
+
+    run_id = models.CharField(max_length=128, null=True, blank=True, db_collation="C")
+    agent_id = models.CharField(max_length=128, null=True, blank=True, db_collation="C")
+    model = models.CharField(max_length=200, null=True, blank=True)
+    error_code = models.CharField(max_length=200, null=True, blank=True, db_collation="C")
+    error_message = models.CharField(max_length=2000, null=True, blank=True)
+    auto_action = models.CharField(max_length=200, null=True, blank=True)
+    metadata = models.JSONField(null=True, blank=True)
+    signature = models.CharField(
+        max_length=80,
+        null=True,
+        blank=True,
+        db_collation="C",
+        help_text="What recurrences of the same failure share; its version comes first.",
+    )
+    is_synthetic = models.BooleanField(default=False)
+    synthetic_scenario_id = models.CharField(max_length=128, null=True, blank=True)
+
+    started_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    quiet_since = models.DateTimeField()
+    created_at = models.DateTimeField()
+
+    assignee = models.CharField(max_length=100, null=True, blank=True)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by = models.CharField(max_length=250, null=True, blank=True)
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    resolved_by = models.CharField(max_length=250, null=True, blank=True)
+    resolution_method = models.CharField(
+        max_length=10, choices=ResolutionMethod.choices, null=True, blank=True
+    )
+    resolution_type = models.CharField(
+        max_length=20, choices=ResolutionType.choices, null=True, blank=True
+    )
+    resolution_summary = models.TextField(null=True, blank=True)
+    postmortem_id = models.CharField(max_length=128, null=True, blank=True)
+
+    objects = TenantScopedQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-id"]
+        constraints: ClassVar = [
+            # At most one unresolved incident per key and window, whatever the concurrency; its
+            # first three columns also find the unresolved incidents of a kind.
+            models.UniqueConstraint(
+                fields=["tenant", "trigger_type", "group_key", "window_start"],
+                condition=~Q(status=Status.RESOLVED),
+                name="incident_unresolved_key",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=Status.values), name="incident_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(severity__in=Severity.values), name="incident_severity_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(cause_type__in=CauseType.values), name="incident_cause_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(source_type__in=SourceType.values), name="incident_source_known"
+            ),
+            # Resolved means that somebody or something resolved it, some way, at some time.
+            models.CheckConstraint(
+                condition=Q(
+                    status=Status.RESOLVED,
+                    resolved_at__isnull=False,
+                    resolution_method__in=ResolutionMethod.values,
+                )
+                | (
+                    ~Q(status=Status.RESOLVED)
+                    & Q(
+                        resolved_at__isnull=True,
+                        resolution_method__isnull=True,
+                        resolution_type__isnull=True,
+                    )
+                ),
+                name="incident_resolved_iff_resolved_at",
+            ),
+            models.CheckConstraint(
+                condition=Q(resolution_type__isnull=True)
+                | Q(resolution_type__in=ResolutionType.values),
+                name="incident_resolution_type_known",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=Status.ACKNOWLEDGED) | Q(acknowledged_at__isnull=False),
+                name="incident_acknowledged_has_time",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=Status.OPEN) | Q(acknowledged_at__isnull=True),
+                name="incident_open_is_unacknowledged",
+            ),
+            models.CheckConstraint(
+                condition=Q(started_at__lte=F("last_seen_at")), name="incident_span_ordered"
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    calls_affected__gte=0,
+                    alerts_count__gte=F("calls_affected"),
+                    cost_delta_cents__gte=0,
+                    escalation_base__range=(0, F("calls_affected")),
+                ),
+                name="incident_counters_sane",
+            ),
+        ]
+        indexes: ClassVar = [
+            # The list of all incidents, newest first, and every walk by created_at.
+            models.Index(
+                F("tenant"), F("created_at").desc(), F("id").desc(), name="incident_created"
+            ),
+            # The list of what is still burning, and housekeeping's search for the stale.
+            models.Index(
+                F("tenant"),
+                F("created_at").desc(),
+                F("id").desc(),
+                condition=~Q(status=Status.RESOLVED),
+                name="incident_unresolved_created",
+            ),
+            # The hourly limit and the insights go by started_at.
+            models.Index(fields=["tenant", "started_at"], name="incident_started"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class Event(models.Model):
+    """One entry on an incident's timeline; append-only.
+
+    ``actor`` is the person as the caller named them, ``via`` what they acted through: the name
+    of an API key, ``admin``, or the part of Firebreak that acted by itself.
+    """
+
+    id = models.UUIDField(primary_key=True, default=clock.uuid7, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", db_index=False)
+    incident = models.ForeignKey(
+        Incident, on_delete=models.PROTECT, related_name="events", db_index=False
+    )
+    event_type = models.CharField(max_length=20, choices=EventType.choices)
+    description = models.TextField()
+    actor = models.CharField(max_length=150, null=True, blank=True)
+    via = models.CharField(max_length=100)
+    data = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField()
+
+    objects = TenantScopedQuerySet.as_manager()
+
+    class Meta:
+        ordering: ClassVar = ["-created_at", "-id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(event_type__in=EventType.values), name="event_type_known"
+            ),
+        ]
+        indexes: ClassVar = [
+            # The timeline of one incident.
+            models.Index(fields=["incident", "created_at", "id"], name="event_timeline"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.created_at:%Y-%m-%d %H:%M:%S} {self.event_type}"
+
+
+class IncidentRun(models.Model):
+    """That some alert of the incident named the run."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "run_id", "incident_id")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", db_index=False)
+    run_id = models.CharField(max_length=128, db_collation="C")
+    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="run_links")
+    created_at = models.DateTimeField(db_default=Now())
+
+    objects = TenantScopedQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.run_id} in {self.incident_id}"
+
+
+class IncidentAgent(models.Model):
+    """That some alert of the incident named the agent."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "agent_id", "incident_id")
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", db_index=False)
+    agent_id = models.CharField(max_length=128, db_collation="C")
+    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="agent_links")
+
+    objects = TenantScopedQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.agent_id} in {self.incident_id}"

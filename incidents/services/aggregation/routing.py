@@ -1,0 +1,165 @@
+"""Deciding which incident each report of a batch joins: pure, in order, in memory.
+
+Times are integers of microseconds since the Unix epoch throughout: comparing them is what this
+module does a million times.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from incidents import facts
+from incidents.enums import Outcome
+from incidents.services.reports import AnyReport
+
+HOUR: Final = 3_600_000_000
+
+Kind = tuple[str, str]
+"""Trigger type and group key, within one tenant."""
+
+
+@dataclass(slots=True)
+class Candidate:
+    """An unresolved incident as routing sees it, and what this batch adds to it.
+
+    ``started`` and ``last_seen`` move as reports join; ``first_report`` is set when the batch
+    itself opens the incident.
+    """
+
+    id: UUID
+    kind: Kind
+    window_start: int
+    started: int
+    last_seen: int
+    first_report: AnyReport | None = None
+    alerts: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Facts:
+    """What routing goes by, in microseconds: the tenant's window, cooldown and hourly limit."""
+
+    window: int
+    cooldown: int
+    incidents_per_hour: int
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """What the database said before the batch: unresolved incidents by kind, and openings.
+
+    ``openings`` are the sorted ``started`` times of the tenant's incidents that count towards
+    the hourly limit; None while the tenant's lock is not held, when nothing may be opened.
+    """
+
+    candidates: dict[Kind, list[Candidate]] = field(default_factory=dict)
+    openings: list[int] | None = None
+
+
+class OpeningNeeded(Exception):
+    """A report needs a new incident and the tenant's lock is not held."""
+
+
+class Router:
+    """Routes reports one after the other, as if each had come alone."""
+
+    def __init__(self, *, facts: Facts, state: State, new_id: Callable[[], UUID]) -> None:
+        self._facts = facts
+        self._openings = state.openings
+        self._new_id = new_id
+        self._kinds = state.candidates
+        self._windows: dict[tuple[Kind, int], Candidate] = {
+            (kind, candidate.window_start): candidate
+            for kind, candidates in state.candidates.items()
+            for candidate in candidates
+        }
+        self.opened: list[Candidate] = []
+
+    def route(
+        self, reports: Sequence[AnyReport], kinds: Sequence[Kind], times: Sequence[int]
+    ) -> tuple[list[Candidate], list[int]]:
+        """The incident and the outcome of every report, in order.
+
+        Raises OpeningNeeded, with nothing but memory touched, when an incident has to be opened
+        and ``openings`` were not given.
+        """
+        places: list[Candidate] = []
+        outcomes: list[int] = []
+        window, cooldown = self._facts.window, self._facts.cooldown
+        aggregated = int(Outcome.AGGREGATED)
+        for report, kind, at in zip(reports, kinds, times, strict=True):
+            place = self._windows.get((kind, at - at % window))
+            if place is None:
+                for candidate in self._kinds.get(kind, ()):
+                    if (
+                        candidate.started - cooldown <= at <= candidate.last_seen + cooldown
+                        and (place is None or candidate.started >= place.started)
+                    ):
+                        place = candidate
+            if place is not None:
+                outcome = aggregated
+            else:
+                place, outcome = self._open(report, kind, at)
+            if at > place.last_seen:
+                place.last_seen = at
+            elif at < place.started:
+                self._start_earlier(place, at)
+            place.alerts += 1
+            places.append(place)
+            outcomes.append(outcome)
+        return places, outcomes
+
+    def _open(self, report: AnyReport, kind: Kind, at: int) -> tuple[Candidate, int]:
+        if self._openings is None:
+            raise OpeningNeeded
+        in_hour = bisect_right(self._openings, at) - bisect_right(self._openings, at - HOUR)
+        if in_hour < self._facts.incidents_per_hour:
+            if counts_to_limit(kind[0]):
+                insort(self._openings, at)
+            return self._new(report, kind, at), int(Outcome.OPENED)
+        kind = (facts.TRIGGER_OVERFLOW, "")
+        place = self._windows.get((kind, at - at % self._facts.window))
+        if place is None:
+            for candidate in self._kinds.get(kind, ()):
+                if at - HOUR < candidate.started <= at and (
+                    place is None or candidate.started >= place.started
+                ):
+                    place = candidate
+        return place or self._new(report, kind, at), int(Outcome.OVERFLOWED)
+
+    def _new(self, report: AnyReport, kind: Kind, at: int) -> Candidate:
+        candidate = Candidate(
+            id=self._new_id(),
+            kind=kind,
+            window_start=at - at % self._facts.window,
+            started=at,
+            last_seen=at,
+            first_report=report,
+        )
+        self._kinds.setdefault(kind, []).append(candidate)
+        self._windows[kind, candidate.window_start] = candidate
+        self.opened.append(candidate)
+        return candidate
+
+    def _start_earlier(self, place: Candidate, at: int) -> None:
+        if self._openings is not None and counts_to_limit(place.kind[0]):
+            # The hourly limit goes by started_at: one that moves counts where it moved to.
+            index = bisect_right(self._openings, place.started) - 1
+            if index >= 0 and self._openings[index] == place.started:
+                del self._openings[index]
+            insort(self._openings, at)
+        place.started = at
+
+
+def counts_to_limit(trigger_type: str) -> bool:
+    """Whether incidents of this trigger count towards the hourly limit of new ones."""
+    return trigger_type not in (facts.TRIGGER_MANUAL, facts.TRIGGER_OVERFLOW)
+
+
+def distinct(kinds: Iterable[Kind]) -> list[Kind]:
+    """Each kind once, sorted, so that every batch meets them in one order."""
+    return sorted(set(kinds))

@@ -1,0 +1,467 @@
+"""The statements of aggregation: reading the state before a batch, and writing the batch.
+
+Locks are always taken in one order, so that batches cannot deadlock: the tenant's creation lock
+(only by those who may open an incident), alert keys in ascending order, incidents in ascending
+order, the tally, runs in ascending order.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection
+
+from config import clock
+from config.database import arrays
+from config.database.columns import Columns, microseconds, moment
+from config.database.statements import run
+from incidents import facts
+from incidents.enums import CauseType, EventType, Outcome, Severity, SourceType, Status
+from incidents.models import Incident
+from incidents.services.aggregation.routing import HOUR, Candidate, Kind, State
+from incidents.services.reports import AnyReport, metadata_text
+
+# The first half of the advisory lock's key: the word "fire" in ASCII.
+_CREATION_LOCK: Final = 0x66697265
+TALLY_SLOTS: Final = 8
+
+SUMMARY_COLUMNS: Final = (
+    "id",
+    "tenant_id",
+    "title",
+    "status",
+    "severity",
+    "category",
+    "trigger_type",
+    "trigger_value",
+    "group_key",
+    "cause_type",
+    "source_type",
+    "calls_affected",
+    "alerts_count",
+    "cost_delta_cents",
+    "assignee",
+    "started_at",
+    "last_seen_at",
+    "created_at",
+    "acknowledged_at",
+    "resolved_at",
+    "resolution_method",
+    "is_synthetic",
+    "escalation_base",
+)
+
+
+@dataclass(slots=True)
+class Delta:
+    """What a batch adds to one incident."""
+
+    calls: int = 0
+    alerts: int = 0
+    cost: Decimal = Decimal(0)
+    first: int = 0
+    last: int = 0
+
+
+@dataclass(slots=True)
+class Touched:
+    """An incident after the batch, and the severity it had before."""
+
+    incident: Incident
+    severity_before: int
+
+
+def lock_creation(tenant_id: str) -> None:
+    """Waits for the right to open incidents of the tenant, until the transaction ends."""
+    run("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_CREATION_LOCK, tenant_id])
+
+
+def known_calls(tenant_id: str, keys: Sequence[bytes]) -> dict[bytes, UUID | None]:
+    """The incident of every key that is recorded already; null where it was prevented."""
+    rows = run(
+        "SELECT key, incident_id FROM incidents_alert "
+        "WHERE tenant_id = %s AND key = ANY(%s::uuid[])",
+        [tenant_id, arrays.uuids(keys)],
+    )
+    return {key.bytes: incident_id for key, incident_id in rows}
+
+
+_STATE = f"""
+SELECT i.id, i.trigger_type, i.group_key,
+    (extract(epoch FROM i.window_start) * 1000000)::bigint,
+    (extract(epoch FROM i.started_at) * 1000000)::bigint,
+    (extract(epoch FROM i.last_seen_at) * 1000000)::bigint
+FROM unnest(%s::text[], %s::text[]) AS k(trigger_type, group_key)
+JOIN incidents_incident i
+    ON i.tenant_id = %s AND i.trigger_type = k.trigger_type AND i.group_key = k.group_key
+WHERE i.status <> '{Status.RESOLVED}' AND (
+    i.window_start BETWEEN %s AND %s
+    OR (i.last_seen_at >= %s AND i.started_at <= %s)
+    OR (i.trigger_type = '{facts.TRIGGER_OVERFLOW}' AND i.started_at BETWEEN %s AND %s)
+)
+ORDER BY i.id
+"""  # noqa: S608 - only our own constants are interpolated
+
+_OPENINGS = f"""
+SELECT (extract(epoch FROM started_at) * 1000000)::bigint
+FROM incidents_incident
+WHERE tenant_id = %s AND started_at > %s AND started_at <= %s
+    AND trigger_type NOT IN ('{facts.TRIGGER_MANUAL}', '{facts.TRIGGER_OVERFLOW}')
+ORDER BY started_at
+"""  # noqa: S608 - only our own constants are interpolated
+
+
+def read_state(
+    tenant_id: str,
+    kinds: Sequence[Kind],
+    *,
+    earliest: int,
+    latest: int,
+    window: int,
+    cooldown: int,
+    may_open: bool,
+) -> State:
+    """The unresolved incidents that reports of these kinds and times could join.
+
+    With ``may_open`` (only under the creation lock) also the overflow incidents and the openings
+    that the hourly limit counts. Times are microseconds.
+    """
+    if may_open:
+        kinds = [*kinds, (facts.TRIGGER_OVERFLOW, "")]
+    rows = run(
+        _STATE,
+        [
+            arrays.texts([kind[0] for kind in kinds]),
+            arrays.texts([kind[1] for kind in kinds]),
+            tenant_id,
+            moment(earliest - earliest % window),
+            moment(latest),
+            moment(earliest - cooldown),
+            moment(latest + cooldown),
+            moment(earliest - HOUR),
+            moment(latest),
+        ],
+    )
+    state = State()
+    for id_, trigger_type, group_key, window_start, started, last_seen in rows:
+        kind = (trigger_type, group_key)
+        candidate = Candidate(id_, kind, window_start, started, last_seen)
+        state.candidates.setdefault(kind, []).append(candidate)
+    if may_open:
+        openings = run(_OPENINGS, [tenant_id, moment(earliest - HOUR), moment(latest)])
+        state.openings = [started for (started,) in openings]
+    return state
+
+
+def known_overflow_calls(incident_id: UUID, calls: Sequence[str]) -> set[str]:
+    """Which of these calls the overflow incident has counted already, under any trigger."""
+    rows = run(
+        "SELECT DISTINCT call_id FROM incidents_alert WHERE incident_id = %s "
+        f"AND outcome = {int(Outcome.OVERFLOWED)} AND call_id = ANY(%s::text[])",
+        [incident_id, arrays.texts(calls)],
+    )
+    return {call_id for (call_id,) in rows}
+
+
+def insert_incidents(
+    tenant_id: str, opened: Sequence[Candidate], *, via: str, limit: int, at: datetime
+) -> None:
+    """Inserts the incidents that the batch opens, with no alerts counted yet, and their events."""
+    recorded = microseconds(at)
+    reports = [_opening(candidate, limit=limit) for candidate in opened]
+    rows = Columns("incidents_incident", len(opened))
+    rows.constant("tenant_id", "text", tenant_id)
+    rows.constant("status", "text", Status.OPEN)
+    for name in ("calls_affected", "alerts_count", "escalation_base"):
+        rows.constant(name, "bigint", 0)
+    rows.constant("cost_delta_cents", "numeric", "0")
+    rows.constant("quiet_since", "timestamptz", recorded)
+    rows.constant("created_at", "timestamptz", recorded)
+    rows.add("id", "uuid", [candidate.id.bytes for candidate in opened])
+    rows.add("trigger_type", "text", [candidate.kind[0] for candidate in opened])
+    rows.add("group_key", "text", [candidate.kind[1] for candidate in opened])
+    rows.add("window_start", "timestamptz", [candidate.window_start for candidate in opened])
+    started = [candidate.started for candidate in opened]
+    rows.add("started_at", "timestamptz", started)
+    rows.add("last_seen_at", "timestamptz", started)
+    for name, type_ in (
+        ("title", "text"),
+        ("description", "text"),
+        ("severity", "smallint"),
+        ("category", "text"),
+        ("trigger_value", "text"),
+        ("cause_type", "text"),
+        ("source_type", "text"),
+        ("run_id", "text"),
+        ("agent_id", "text"),
+        ("model", "text"),
+        ("error_code", "text"),
+        ("error_message", "text"),
+        ("auto_action", "text"),
+        ("metadata", "jsonb"),
+        ("is_synthetic", "boolean"),
+        ("synthetic_scenario_id", "text"),
+    ):
+        rows.add(name, type_, [report[name] for report in reports])  # type: ignore[arg-type]
+    run(*rows.insert())
+    insert_events(
+        tenant_id,
+        [
+            (candidate.id, EventType.OPENED, report["event"], {"severity": report["severity"]})
+            for candidate, report in zip(opened, reports, strict=True)
+        ],
+        via=via,
+        at=at,
+    )
+
+
+def _opening(candidate: Candidate, *, limit: int) -> dict[str, Any]:
+    """What the incident opened by a candidate's first report says of itself."""
+    report = candidate.first_report
+    assert report is not None  # noqa: S101 - only opened candidates come here
+    if candidate.kind[0] == facts.TRIGGER_OVERFLOW:
+        value = f">{limit} incidents/hour"
+        return {
+            "title": f"Overflow: {value}",
+            "description": "",
+            "severity": int(Severity.HIGH),
+            "category": None,
+            "trigger_value": value,
+            "cause_type": CauseType.SYSTEM,
+            "source_type": SourceType.OVERFLOW,
+            "run_id": None,
+            "agent_id": None,
+            "model": None,
+            "error_code": None,
+            "error_message": None,
+            "auto_action": "aggregate",
+            "metadata": None,
+            "is_synthetic": bool(report.is_synthetic),
+            "synthetic_scenario_id": None,
+            "event": f"Opened because the tenant passed {limit} new incidents in an hour.",
+        }
+    severity = report.severity or facts.initial_severity(report.trigger_type)
+    about = report.group_key or report.trigger_value or report.error_code
+    return {
+        "title": report.title or (f"{report.trigger_type}: {about}" if about else report.trigger_type)[:2000],
+        "description": report.description,
+        "severity": int(severity),
+        "category": report.category,
+        "trigger_value": report.trigger_value,
+        "cause_type": report.cause_type,
+        "source_type": report.source_type,
+        "run_id": report.run_id,
+        "agent_id": report.agent_id,
+        "model": report.model,
+        "error_code": report.error_code,
+        "error_message": report.error_message,
+        "auto_action": report.auto_action,
+        "metadata": metadata_text(report),
+        "is_synthetic": bool(report.is_synthetic),
+        "synthetic_scenario_id": report.synthetic_scenario_id,
+        "event": f"Opened by an alert of {report.trigger_type}.",
+    }
+
+
+def insert_events(
+    tenant_id: str,
+    events: Sequence[tuple[UUID, EventType, str, dict[str, Any]]],
+    *,
+    via: str,
+    at: datetime,
+) -> None:
+    """Puts (incident, type, description, data) on timelines, in the order given."""
+    import msgspec
+
+    rows = Columns("incidents_event", len(events))
+    rows.constant("tenant_id", "text", tenant_id)
+    rows.constant("via", "text", via)
+    rows.constant("created_at", "timestamptz", microseconds(at))
+    rows.packed("id", arrays.sequential_uuids(clock.uuid7().bytes, len(events)), "uuid")
+    rows.add("incident_id", "uuid", [incident.bytes for incident, *_ in events])
+    rows.add("event_type", "text", [str(event_type) for _, event_type, *_ in events])
+    rows.add("description", "text", [description for _, _, description, _ in events])
+    rows.add("data", "jsonb", [msgspec.json.encode(data).decode() for *_, data in events])
+    run(*rows.insert())
+
+
+_ESCALATED = " ".join(
+    f"WHEN i.calls_affected + d.calls - i.escalation_base >= {calls} THEN {int(severity)}"
+    for calls, severity in reversed(facts.ESCALATION)
+)
+
+_OUTCOMES: Final = ("opened", "aggregated", "overflowed", "prevented", "duplicate", "rejected")
+
+_TALLY = """
+INSERT INTO incidents_outcometally AS t
+    (tenant_id, hour, slot, received, {names})
+VALUES (%s, %s, %s, %s, {places})
+ON CONFLICT (tenant_id, hour, slot) DO UPDATE SET
+    received = t.received + excluded.received, {sums}
+""".format(  # noqa: S608 - only our own constants are interpolated
+    names=", ".join(_OUTCOMES),
+    places=", ".join(["%s"] * len(_OUTCOMES)),
+    sums=", ".join(f"{name} = t.{name} + excluded.{name}" for name in _OUTCOMES),
+)
+
+
+def tally_parameters(tenant_id: str, counts: dict[Outcome, int], *, at: datetime) -> list[Any]:
+    """The parameters of the tally statement for the outcomes of one request."""
+    return [
+        tenant_id,
+        at.replace(minute=0, second=0, microsecond=0),
+        os.getpid() % TALLY_SLOTS,
+        sum(counts.values()),
+        *(counts.get(Outcome[name.upper()], 0) for name in _OUTCOMES),
+    ]
+
+
+def write_tally(tenant_id: str, counts: dict[Outcome, int], *, at: datetime) -> None:
+    """Counts outcomes of a request that recorded no alert."""
+    run(_TALLY, tally_parameters(tenant_id, counts, at=at))
+
+
+def write_alerts(
+    alerts: Columns,
+    *,
+    tenant_id: str,
+    expected: int,
+    deltas: dict[UUID, Delta],
+    counts: dict[Outcome, int],
+    at: datetime,
+) -> list[Touched] | None:
+    """Inserts the alerts and adds them to their incidents and to the tally, in one statement.
+
+    None when the state it was planned on is gone (a key is recorded already, or an incident was
+    resolved meanwhile): the caller must roll back and plan again.
+    """
+    insert, parameters = alerts.insert()
+    ids = sorted(deltas)
+    rows = run(
+        f"""
+        WITH recorded AS (
+            {insert} ON CONFLICT DO NOTHING RETURNING 1
+        ), held AS (
+            SELECT id, severity FROM incidents_incident
+            WHERE id = ANY(%s::uuid[]) AND status <> '{Status.RESOLVED}'
+                AND (SELECT count(*) FROM recorded) = %s
+            ORDER BY id FOR NO KEY UPDATE
+        ), touched AS (
+            UPDATE incidents_incident i SET
+                calls_affected = i.calls_affected + d.calls,
+                alerts_count = i.alerts_count + d.alerts,
+                cost_delta_cents = i.cost_delta_cents + d.cost::numeric,
+                started_at = LEAST(i.started_at, d.first),
+                last_seen_at = GREATEST(i.last_seen_at, d.last),
+                quiet_since = GREATEST(i.quiet_since, %s::timestamptz),
+                severity = CASE WHEN d.calls = 0 THEN i.severity
+                    ELSE GREATEST(i.severity, CASE {_ESCALATED} ELSE i.severity END) END
+            FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::text[],
+                %s::timestamptz[], %s::timestamptz[]) AS d(id, calls, alerts, cost, first, last),
+                held
+            WHERE i.id = d.id AND held.id = d.id
+            RETURNING held.severity AS severity_before, {", ".join(f"i.{c}" for c in SUMMARY_COLUMNS)}
+        ), tallied AS ({_TALLY})
+        SELECT (SELECT count(*) FROM recorded), touched.* FROM (VALUES (1)) one LEFT JOIN touched ON true
+        """,  # noqa: S608 - only our own constants and column names are interpolated
+        [
+            *parameters,
+            arrays.uuids([id_.bytes for id_ in ids]),
+            expected,
+            at,
+            arrays.uuids([id_.bytes for id_ in ids]),
+            arrays.bigints([deltas[id_].calls for id_ in ids]),
+            arrays.bigints([deltas[id_].alerts for id_ in ids]),
+            arrays.texts([str(deltas[id_].cost) for id_ in ids]),
+            arrays.timestamps([deltas[id_].first for id_ in ids]),
+            arrays.timestamps([deltas[id_].last for id_ in ids]),
+            *tally_parameters(tenant_id, counts, at=at),
+        ],
+    )
+    if rows[0][0] != expected:
+        return None
+    touched = [
+        Touched(Incident.from_db(connection.alias, SUMMARY_COLUMNS, row[2:]), row[1])
+        for row in rows
+        if row[1] is not None
+    ]
+    return touched if len(touched) == len(deltas) else None
+
+
+def write_runs(
+    tenant_id: str,
+    runs: dict[str, str | None],
+    links: set[tuple[str, UUID]],
+    agents: set[tuple[str, UUID]],
+    *,
+    at: datetime,
+) -> None:
+    """Creates the runs that nobody announced, and links runs and agents to incidents.
+
+    ``runs`` maps a run to the agent its first report named; a run's ``incident_count`` grows by
+    the incidents that it is linked to for the first time.
+    """
+    if runs:
+        names = sorted(runs)
+        run(
+            "INSERT INTO incidents_run (id, tenant_id, run_id, agent_id, status, incident_count, created_at) "
+            "SELECT u.id, %s, u.run_id, u.agent_id, 'running', 0, %s "
+            "FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS u(id, run_id, agent_id) "
+            "ON CONFLICT (tenant_id, run_id) DO NOTHING",
+            [
+                tenant_id,
+                at,
+                arrays.sequential_uuids(clock.uuid7().bytes, len(names)),
+                arrays.texts(names),
+                arrays.texts([runs[name] for name in names]),
+            ],
+        )
+    if links:
+        pairs = sorted(links)
+        run(
+            """
+            WITH held AS (
+                SELECT id, run_id FROM incidents_run
+                WHERE tenant_id = %s AND run_id = ANY(%s::text[])
+                ORDER BY run_id FOR NO KEY UPDATE
+            ), linked AS (
+                INSERT INTO incidents_incidentrun (tenant_id, run_id, incident_id, created_at)
+                SELECT %s, u.run_id, u.incident_id, %s
+                FROM unnest(%s::text[], %s::uuid[]) AS u(run_id, incident_id)
+                WHERE (SELECT count(*) FROM held) > 0
+                ON CONFLICT DO NOTHING RETURNING run_id
+            )
+            UPDATE incidents_run r SET incident_count = r.incident_count + l.added
+            FROM (SELECT run_id, count(*) AS added FROM linked GROUP BY run_id) l, held
+            WHERE r.id = held.id AND held.run_id = l.run_id
+            """,
+            [
+                tenant_id,
+                arrays.texts(sorted({name for name, _ in pairs})),
+                tenant_id,
+                at,
+                arrays.texts([name for name, _ in pairs]),
+                arrays.uuids([incident.bytes for _, incident in pairs]),
+            ],
+        )
+    if agents:
+        pairs = sorted(agents)
+        run(
+            "INSERT INTO incidents_incidentagent (tenant_id, agent_id, incident_id) "
+            "SELECT %s, u.agent_id, u.incident_id "
+            "FROM unnest(%s::text[], %s::uuid[]) AS u(agent_id, incident_id) "
+            "ON CONFLICT DO NOTHING",
+            [
+                tenant_id,
+                arrays.texts([name for name, _ in pairs]),
+                arrays.uuids([incident.bytes for _, incident in pairs]),
+            ],
+        )
+
+

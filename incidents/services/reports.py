@@ -1,0 +1,349 @@
+"""Replaces the input half of the incident aggregator: what an alert may say, and reading it.
+
+Bytes go in; :class:`Report` objects and named refusals come out. A clean batch is decoded and
+validated by msgspec in one pass of C. Only when that refuses something is the input read again,
+slowly, to say for every bad alert which fields are wrong and why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Final
+
+import msgspec
+from msgspec import Meta, Struct
+
+from config.api import strictjson
+from config.errors import FieldError, Invalid
+from incidents.facts import TRIGGER_OVERFLOW
+from incidents.enums import CauseType, Severity, SourceType
+
+MAX_BATCH: Final = 1_000
+MAX_LINES: Final = 10_000
+MAX_METADATA_BYTES: Final = 16 * 1024
+MAX_AHEAD: Final = timedelta(minutes=5)
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+Slug = Annotated[str, Meta(pattern=r"\A[a-z0-9_.-]{1,50}\Z")]
+Identifier = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:@/+=-]{1,128}\Z")]
+RunId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:@+=-]{1,128}\Z")]
+Short = Annotated[str, Meta(min_length=1, max_length=200)]
+Scenario = Annotated[str, Meta(min_length=1, max_length=128)]
+Long = Annotated[str, Meta(max_length=2000)]
+Money = Annotated[str, Meta(pattern=r"\A[0-9]{1,12}(\.[0-9]{1,4})?\Z")]
+Moment = Annotated[datetime, Meta(tz=True)]
+
+_RAW_NOTHING: Final = msgspec.Raw(b"")
+
+
+class Alert(Struct, forbid_unknown_fields=True, gc=False):
+    """One alert as a caller sends it: the contract's fields, nothing else.
+
+    ``cost_delta_cents`` is a decimal string of cents; ``metadata`` the bytes of a JSON object,
+    kept as they were sent. The class variables are what an alert cannot say of itself and
+    :class:`Report` can.
+    """
+
+    trigger_type: Slug
+    trigger_value: Long | None = None
+    group_key: Short | None = None
+    call_id: Identifier | None = None
+    occurred_at: Moment | None = None
+    cost_delta_cents: Money | None = None
+    run_id: RunId | None = None
+    agent_id: Identifier | None = None
+    model: Short | None = None
+    error_code: Short | None = None
+    error_message: Long | None = None
+    category: Slug | None = None
+    auto_action: Short | None = None
+    metadata: msgspec.Raw = _RAW_NOTHING
+    is_synthetic: bool | None = None
+    synthetic_scenario_id: Scenario | None = None
+
+    severity: ClassVar[Severity | None] = None
+    title: ClassVar[str | None] = None
+    description: ClassVar[str] = ""
+    cause_type: ClassVar[CauseType] = CauseType.LLM_RUN
+    source_type: ClassVar[SourceType] = SourceType.ALERT
+
+
+@dataclass(slots=True, kw_only=True)
+class Report:
+    """A report from another service (a failure, a violation, an anomaly) to the same door.
+
+    As :class:`Alert`, and besides: ``severity`` overrides what the trigger would give, ``title``,
+    ``description``, ``cause_type`` and ``source_type`` describe the incident it may open. Its
+    ``call_id`` is whatever makes the report one of a kind, of at most 400 characters.
+    """
+
+    trigger_type: str
+    trigger_value: str | None = None
+    group_key: str | None = None
+    call_id: str | None = None
+    occurred_at: datetime | None = None
+    cost_delta_cents: str | None = None
+    run_id: str | None = None
+    agent_id: str | None = None
+    model: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    category: str | None = None
+    auto_action: str | None = None
+    metadata: bytes = b""
+    is_synthetic: bool | None = None
+    synthetic_scenario_id: str | None = None
+    severity: Severity | None = None
+    title: str | None = None
+    description: str = ""
+    cause_type: CauseType = CauseType.LLM_RUN
+    source_type: SourceType = SourceType.ALERT
+
+
+AnyReport = Alert | Report
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An alert that was rejected: its place in the batch, counted from 0, and what is wrong."""
+
+    index: int
+    errors: tuple[FieldError, ...]
+
+
+@dataclass(slots=True)
+class Intake:
+    """A batch that was read: the good alerts in order, and the refusals."""
+
+    alerts: list[Alert] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+    @property
+    def received(self) -> int:
+        return len(self.alerts) + len(self.refusals)
+
+
+class _Batch(Struct, forbid_unknown_fields=True):
+    alerts: list[Alert]
+
+
+_alert_decoder = msgspec.json.Decoder(Alert)
+_lines_decoder: msgspec.json.Decoder[Alert] = msgspec.json.Decoder(Alert)
+_batch_decoder = msgspec.json.Decoder(_Batch)
+
+_SLUG = "must be 1 to 50 characters of a-z, 0-9, '_', '.' and '-'"
+_IDENTIFIER = "must be 1 to 128 characters of A-Z, a-z, 0-9 and ._:@/+=-"
+_SHORT = "must be a string of 1 to 200 characters"
+_LONG = "must be a string of at most 2,000 characters"
+
+_DESCRIPTION: Final[dict[str, str]] = {
+    "trigger_type": _SLUG,
+    "trigger_value": _LONG,
+    "group_key": _SHORT,
+    "call_id": _IDENTIFIER,
+    "occurred_at": "must be an RFC 3339 time with an offset, such as 2026-01-31T12:00:00Z",
+    "cost_delta_cents": (
+        "must be a decimal string of cents, not negative, with at most 12 digits before the "
+        "point and 4 after"
+    ),
+    "run_id": "must be 1 to 128 characters of A-Z, a-z, 0-9 and ._:@+=-",
+    "agent_id": _IDENTIFIER,
+    "model": _SHORT,
+    "error_code": _SHORT,
+    "error_message": _LONG,
+    "category": _SLUG,
+    "auto_action": _SHORT,
+    "metadata": "must be a JSON object of at most 16 KiB",
+    "is_synthetic": "must be true or false",
+    "synthetic_scenario_id": "must be a string of 1 to 128 characters",
+}
+
+# What may hide something that msgspec lets through and the database or the contract does not:
+# escapes (NUL), numbers that are too long or too large, deep nesting.
+_SUSPICIOUS_METADATA = re.compile(rb"\\u|[0-9]{16}|[eE][+-]?[0-9]{2}")
+_SAFE_BRACKETS = 24
+# The one character that msgspec decodes and neither the contract nor PostgreSQL allows.
+_NUL_ESCAPE = b"\\u0000"
+
+
+def read_alert(data: bytes, *, at: datetime) -> Alert:
+    """The one alert that ``data`` is; Invalid naming every bad field when it is not."""
+    try:
+        if _NUL_ESCAPE in data:
+            raise msgspec.ValidationError
+        alert = _alert_decoder.decode(data)
+        if _is_acceptable(alert, _latest(at)):
+            return alert
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        pass
+    value, errors = _examined(data)
+    alert_or_errors = _explain(value, _latest(at)) if not errors else errors
+    if isinstance(alert_or_errors, Alert):
+        return alert_or_errors
+    raise Invalid(alert_or_errors)
+
+
+def read_batch(data: bytes, *, at: datetime) -> Intake:
+    """The alerts of ``{"alerts": [...]}``, 1 to 1,000; Invalid when it is not of that form."""
+    latest = _latest(at)
+    try:
+        if _NUL_ESCAPE in data:
+            raise msgspec.ValidationError
+        alerts = _batch_decoder.decode(data).alerts
+        if 1 <= len(alerts) <= MAX_BATCH and all([_is_acceptable(a, latest) for a in alerts]):
+            return Intake(alerts)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        pass
+    value = strictjson.parse(data)
+    if not isinstance(value, dict):
+        raise Invalid.field("", 'must be a JSON object {"alerts": [...]}')
+    unknown = [
+        FieldError(strictjson.pointer(name), "is not a known field")
+        for name in value
+        if name != "alerts"
+    ]
+    if unknown:
+        raise Invalid(unknown)
+    if "alerts" not in value:
+        raise Invalid.field("/alerts", "is required")
+    items = value["alerts"]
+    if not isinstance(items, list) or not 1 <= len(items) <= MAX_BATCH:
+        raise Invalid.field("/alerts", f"must be a list of 1 to {MAX_BATCH:,} alerts")
+    intake = Intake()
+    for index, item in enumerate(items):
+        _sort(intake, index, _explain(item, latest))
+    return intake
+
+
+def read_lines(lines: Sequence[bytes], *, at: datetime) -> Intake:
+    """The alerts of NDJSON lines, without their line ends; every bad line is a refusal.
+
+    How many there may be, and which blank lines are skipped, is the caller's to decide.
+    """
+    latest = _latest(at)
+    joined = b"\n".join(lines)
+    if _NUL_ESCAPE not in joined:
+        try:
+            alerts = _lines_decoder.decode_lines(joined)
+            if len(alerts) == len(lines) and all([_is_acceptable(a, latest) for a in alerts]):
+                return Intake(alerts)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            pass
+    intake = Intake()
+    decode = _alert_decoder.decode
+    for index, line in enumerate(lines):
+        try:
+            if _NUL_ESCAPE not in line:
+                alert = decode(line)
+                if _is_acceptable(alert, latest):
+                    intake.alerts.append(alert)
+                    continue
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            pass
+        value, errors = _examined(line)
+        _sort(intake, index, errors or _explain(value, latest))
+    return intake
+
+
+def _latest(at: datetime) -> datetime:
+    return at + MAX_AHEAD
+
+
+def _sort(intake: Intake, index: int, result: Alert | Sequence[FieldError]) -> None:
+    if isinstance(result, Alert):
+        intake.alerts.append(result)
+    else:
+        intake.refusals.append(Refusal(index, tuple(result)))
+
+
+def _is_acceptable(alert: Alert, latest: datetime) -> bool:
+    """Whether a decoded alert holds what the type alone cannot say, without saying why not."""
+    if alert.trigger_type == TRIGGER_OVERFLOW:
+        return False
+    occurred = alert.occurred_at
+    if occurred is not None and not _EPOCH <= occurred <= latest:
+        return False
+    metadata = alert.metadata
+    return metadata is _RAW_NOTHING or _is_plain_object(bytes(metadata))
+
+
+def _is_plain_object(raw: bytes) -> bool:
+    return (
+        raw[:1] == b"{"
+        and len(raw) <= MAX_METADATA_BYTES
+        and raw.count(b"{") + raw.count(b"[") <= _SAFE_BRACKETS
+        and not _SUSPICIOUS_METADATA.search(raw)
+    )
+
+
+def _examined(data: bytes) -> tuple[Any, list[FieldError]]:
+    try:
+        return strictjson.parse(data), []
+    except Invalid as error:
+        return None, list(error.errors)
+
+
+_KNOWN: Final = frozenset(Alert.__struct_fields__)
+
+
+def _explain(item: Any, latest: datetime) -> Alert | list[FieldError]:
+    """The alert that a parsed JSON value is, or everything that is wrong with it."""
+    if not isinstance(item, dict):
+        return [FieldError("", "must be a JSON object")]
+    errors = list(strictjson.problems(item))
+    broken = {error.pointer.split("/")[1] for error in errors if error.pointer}
+    for name in item:
+        if name not in _KNOWN:
+            errors.append(FieldError(strictjson.pointer(name), "is not a known field"))
+    if item.get("trigger_type") is None:
+        errors.append(FieldError("/trigger_type", "is required"))
+    good: dict[str, Any] = {}
+    for name in Alert.__struct_fields__:
+        value = item.get(name)
+        if value is None or name in broken:
+            continue
+        error = _explain_field(name, value, latest)
+        if error is None:
+            good[name] = value
+        else:
+            errors.append(FieldError(f"/{name}", error))
+    if errors:
+        return errors
+    return _alert_decoder.decode(msgspec.json.encode(good))
+
+
+def _explain_field(name: str, value: Any, latest: datetime) -> str | None:
+    if name == "metadata":
+        if not isinstance(value, dict) or len(msgspec.json.encode(value)) > MAX_METADATA_BYTES:
+            return _DESCRIPTION[name]
+        return None
+    try:
+        probe = msgspec.convert({"trigger_type": "x", name: value}, Alert)
+    except msgspec.ValidationError:
+        return _DESCRIPTION[name]
+    if name == "trigger_type" and value == TRIGGER_OVERFLOW:
+        return "is reserved for the incidents that Firebreak opens past the hourly limit"
+    occurred = probe.occurred_at
+    if occurred is not None:
+        if occurred < _EPOCH:
+            return "must not be before 1970"
+        if occurred > latest:
+            return "must not be more than 5 minutes ahead"
+    return None
+
+
+def cost(value: str | None) -> Decimal:
+    """The cents of a money string; None counts as nothing."""
+    return Decimal(value) if value is not None else Decimal(0)
+
+
+def metadata_text(report: AnyReport) -> str | None:
+    """The JSON text of a report's metadata; None when it has none."""
+    return bytes(report.metadata).decode() if report.metadata else None
+
+
