@@ -106,7 +106,7 @@ def _make_system_user() -> pwd.struct_passwd:
     command = ["useradd", "--system", "--user-group", "--no-create-home"]
     command += ["--shell", "/usr/sbin/nologin", SYSTEM_USER]
     try:
-        run = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
         reason = run.stderr.strip()
     except OSError as error:
         reason = f"useradd: {error.strerror}"

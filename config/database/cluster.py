@@ -158,7 +158,7 @@ def launch(directory: Path, *, sockets: Path, log: Path, account: Account) -> in
     # The shell goes at once, so that the server is nobody's child here: a server that dies
     # leaves no zombie whose pid would look alive, and no signal of this session reaches it.
     with log.open("ab") as output:
-        shell = subprocess.run(  # noqa: S603
+        shell = subprocess.run(
             ["/bin/sh", "-c", '"$0" "$@" >&2 & echo $!', *command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -196,7 +196,7 @@ def _make_socket_directory(sockets: Path, *, account: Account) -> None:
 def _run(program: Path, *arguments: str, account: Account, stdin: str = "") -> None:
     # Output goes to a file: a pipe would stay open for as long as a stray child lives.
     with tempfile.TemporaryFile() as output:
-        run = subprocess.run(  # noqa: S603
+        run = subprocess.run(
             [os.fspath(program), *arguments],
             input=stdin.encode(),
             stdout=output,

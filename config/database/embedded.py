@@ -93,15 +93,19 @@ def is_running(directory: Path) -> bool:
 def _start(directory: Path, *, account: Account) -> Path:
     """Bring the server up, whatever state an earlier one left behind; the lock is held."""
     sockets = cluster.socket_directory(directory, account=account)
+    found = postmaster.read(directory)
+    for pid in postmaster.orphans(directory, uid=account.uid):
+        if found is None or pid != found.pid:
+            _end(pid, directory, by=(signal.SIGQUIT, signal.SIGKILL))
     if not cluster.check(directory):
         cluster.make(directory, account=account)
-    found = postmaster.read(directory)
     if found is not None and postmaster.serves(found.pid, directory):
         # Somebody else's start or stop, or a server whose socket was swept away.
         if found.status != "stopping" and _await_ready(directory, found.pid, account=account):
             return found.socket_directory or sockets
         _end(found.pid, directory)
-    _clear_remains(directory, sockets)
+    postmaster.disown(directory / "postmaster.pid")
+    postmaster.disown(sockets / f".s.PGSQL.{postmaster.PORT}.lock")
 
     log = directory.with_name(f"{directory.name}.log")
     if log.exists():
@@ -139,19 +143,14 @@ def _await_ready(directory: Path, pid: int, *, account: Account) -> bool:
     return False
 
 
-def _clear_remains(directory: Path, sockets: Path) -> None:
-    """Take the lock files from a server that is gone, so that the next one can have them."""
-    holder = postmaster.lock_holder(sockets)
-    if holder is not None and postmaster.started_for(holder, directory):
-        # Its data was deleted under it, and it still sits on the socket of the new data.
-        _end(holder, directory)
-    postmaster.disown(directory / "postmaster.pid")
-    postmaster.disown(sockets / f".s.PGSQL.{postmaster.PORT}.lock")
-
-
-def _end(pid: int, directory: Path) -> None:
+def _end(
+    pid: int,
+    directory: Path,
+    *,
+    by: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL),
+) -> None:
     """Have the server ``pid`` shut down, politely and then less so."""
-    for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+    for how in by:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, how)
         deadline = time.monotonic() + STOP_SECONDS

@@ -98,6 +98,15 @@ def started_for(pid: int, directory: Path) -> bool:
     return bool(words) and Path(words[0]).name == "postgres" and os.fspath(directory) in words[1:]
 
 
+def orphans(directory: Path, *, uid: int) -> list[int]:
+    """The servers of user ``uid`` that were started for ``directory`` and whose data is gone.
+
+    They are dangerous: they write pg_control by its full path, into whatever is there now.
+    """
+    pids = [process.pid for process in psutil.process_iter() if _owner(process) == uid]
+    return [pid for pid in pids if started_for(pid, directory) and _works_nowhere(pid)]
+
+
 def disown(path: Path) -> None:
     """Make a lock file left by a dead server name no living process.
 
@@ -117,10 +126,19 @@ def disown(path: Path) -> None:
         file.truncate()
 
 
-def lock_holder(socket_directory: Path) -> int | None:
-    """The pid in the lock file of the socket, if there is one."""
+def _owner(process: psutil.Process) -> int | None:
     try:
-        first = (socket_directory / f".s.PGSQL.{PORT}.lock").read_text().partition("\n")[0]
-    except FileNotFoundError:
+        return process.uids().effective
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return None
-    return int(first) if first.strip().isdecimal() else None
+
+
+def _works_nowhere(pid: int) -> bool:
+    """Whether the working directory of ``pid`` was deleted; assumed where that cannot be asked.
+
+    A server in a container may have been started for a directory of the same name.
+    """
+    try:
+        return os.stat(f"/proc/{pid}/cwd").st_nlink == 0
+    except OSError:
+        return True
