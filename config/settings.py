@@ -16,6 +16,8 @@ DEBUG = env.bool("DEBUG", default=True)
 SECRET_KEY = env.str("SECRET_KEY", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 DATABASE_URL = env.str("DATABASE_URL", default="")
+SIGNING_KEY = env.str("SIGNING_KEY", default="")
+SIGNING_KEY_FILE = env.str("SIGNING_KEY_FILE", default="")
 try:
     env.seal()
 except EnvError as error:
@@ -55,6 +57,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "config.tenancy",
     "incidents",
+    "exports",
 ]
 
 MIDDLEWARE = [

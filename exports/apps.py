@@ -1,0 +1,8 @@
+"""The exports app: bundles about incidents that can be checked without Firebreak."""
+
+from django.apps import AppConfig
+
+
+class ExportsConfig(AppConfig):
+    name = "exports"
+    verbose_name = "Exports"
