@@ -35,6 +35,13 @@ class Columns:
         self._unnested: list[str] = []
         self._arrays: list[Any] = []
 
+    def copy(self) -> Columns:
+        """The same columns, to which more can be added without changing these."""
+        other = Columns(self._table, self._count)
+        for name, value in vars(self).items():
+            setattr(other, name, value.copy() if isinstance(value, list) else value)
+        return other
+
     def constant(self, name: str, type_: ColumnType, value: Any) -> None:
         """Adds a column that has ``value`` in every row."""
         self._names.append(name)

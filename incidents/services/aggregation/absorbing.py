@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
-from typing import Final
+from operator import attrgetter, itemgetter
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
@@ -20,8 +21,15 @@ from incidents import facts
 from incidents.enums import EventType, Outcome, Severity
 from incidents.models import Incident
 from incidents.services.aggregation import writing
-from incidents.services.aggregation.routing import Facts, Kind, OpeningNeeded, Router, distinct
-from incidents.services.reports import AnyReport
+from incidents.services.aggregation.routing import (
+    Candidate,
+    Facts,
+    Kind,
+    OpeningNeeded,
+    Router,
+    distinct,
+)
+from incidents.services.reports import AnyReport, cost
 
 _MAX_ATTEMPTS: Final = 100
 _SECOND: Final = 1_000_000
@@ -31,12 +39,12 @@ _SECOND: Final = 1_000_000
 class Absorbed:
     """What became of a batch.
 
-    ``outcomes`` and ``incident_ids`` run parallel to the reports; ``incidents`` holds, by id and
+    ``outcomes`` (values of :class:`Outcome`) and ``incident_ids`` run parallel to the reports; ``incidents`` holds, by id and
     in the order of their first report, each incident that took one of them, as it was after the
     batch; ``counts`` adds the rejected ones, so that it sums to everything received.
     """
 
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[int] = field(default_factory=list)
     incident_ids: list[UUID | None] = field(default_factory=list)
     incidents: dict[UUID, Incident] = field(default_factory=dict)
     counts: dict[Outcome, int] = field(default_factory=dict)
@@ -59,189 +67,266 @@ def absorb(
     reports had come one by one in this order. ``rejected`` counts those of the same request that
     were refused before; ``via`` names on the timeline what they came through.
     """
-    at = clock.now()
-    if not alerts:
-        counts = {Outcome.REJECTED: rejected}
-        if rejected:
-            writing.write_tally(tenant.pk, counts, at=at)
-        return Absorbed(counts=counts)
-    batch = _Batch(tenant, alerts, rejected, via, at)
-    check_known = False
+    return fold(prepare(tenant=tenant, alerts=alerts, rejected=rejected), via=via)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Reports of one tenant, made ready for the database: all that can be done without it.
+
+    Every list runs parallel to ``reports``. ``order`` is the ascending order of the keys,
+    ``columns`` the alerts' rows in that order but for where they belong. ``first`` is the place
+    of the first report with each key: a repeat within the batch is a duplicate of it.
+    """
+
+    tenant_id: str
+    config: AggregationConfig
+    reports: Sequence[AnyReport]
+    rejected: int
+    at: datetime
+    times: list[int]
+    kinds: list[Kind]
+    keys: list[bytes]
+    first: dict[bytes, int]
+    order: list[int]
+    columns: Columns
+    calls: int
+    cost: Decimal
+    has_runs: bool
+
+    def __len__(self) -> int:
+        return len(self.reports)
+
+    def only(self, places: Sequence[int]) -> Batch:
+        """The batch of the reports at these places, in order."""
+        return _prepare(
+            self.tenant_id,
+            self.config,
+            [self.reports[place] for place in places],
+            [self.keys[place] for place in places],
+            rejected=self.rejected,
+            at=self.at,
+        )
+
+
+def prepare(*, tenant: Tenant, alerts: Sequence[AnyReport], rejected: int = 0) -> Batch:
+    """Makes a batch ready to be folded in; touches no database, so that it can run ahead."""
+    return _prepare(
+        tenant.pk,
+        tenant.aggregation,
+        alerts,
+        _keys(tenant.pk, alerts),
+        rejected=rejected,
+        at=clock.now(),
+    )
+
+
+def _prepare(
+    tenant_id: str,
+    config: AggregationConfig,
+    reports: Sequence[AnyReport],
+    keys: list[bytes],
+    *,
+    rejected: int,
+    at: datetime,
+) -> Batch:
+    count = len(reports)
+    received = microseconds(at)
+    values = dict(zip(_FIELDS, zip(*map(_values, reports), strict=True), strict=True))
+    if not values:
+        values = dict.fromkeys(_FIELDS, ())
+    times = [received if t is None else microseconds(t) for t in values["occurred_at"]]
+    triggers, groups = values["trigger_type"], values["group_key"]
+    if count and triggers.count(triggers[0]) == count and groups.count(groups[0]) == count:
+        kinds = [(triggers[0], groups[0] or "")] * count
+    else:
+        kinds = [(trigger, group or "") for trigger, group in zip(triggers, groups, strict=True)]
+    order = sorted(range(count), key=keys.__getitem__)
+    first = dict(zip(reversed(keys), range(count - 1, -1, -1), strict=True))
+    costs = [cost for cost in values["cost_delta_cents"] if cost is not None]
+    return Batch(
+        tenant_id=tenant_id,
+        config=config,
+        reports=reports,
+        rejected=rejected,
+        at=at,
+        times=times,
+        kinds=kinds,
+        keys=keys,
+        first=first,
+        order=order,
+        columns=_alert_columns(tenant_id, values, kinds, times, keys, order, at=at),
+        calls=count - values["call_id"].count(None),
+        cost=sum(map(Decimal, costs), Decimal(0)),
+        has_runs=not (
+            values["run_id"].count(None) == count and values["agent_id"].count(None) == count
+        ),
+    )
+
+
+def fold(batch: Batch, *, via: str = "aggregation") -> Absorbed:
+    """Folds a prepared batch in; see :func:`absorb`."""
+    check_known = len(batch.first) < len(batch)
     for _ in range(_MAX_ATTEMPTS):
         try:
             with transaction.atomic():
-                return batch.fold(check_known=check_known)
+                return _fold(batch, via=via, check_known=check_known)
         except _PlanIsStale:
             check_known = True
     raise RuntimeError("aggregation did not settle")  # pragma: no cover
 
 
-class _Batch:
-    """One batch on its way through the door."""
-
-    def __init__(
-        self,
-        tenant: Tenant,
-        reports: Sequence[AnyReport],
-        rejected: int,
-        via: str,
-        at: datetime,
-    ) -> None:
-        self._tenant_id: str = tenant.pk
-        self._config: AggregationConfig = tenant.aggregation
-        self._reports = reports
-        self._rejected = rejected
-        self._via = via
-        self._at = at
-        received = microseconds(at)
-        self._times = [
-            received if r.occurred_at is None else microseconds(r.occurred_at) for r in reports
-        ]
-        self._kinds: list[Kind] = [(r.trigger_type, r.group_key or "") for r in reports]
-        self._keys = _keys(tenant.pk, reports)
-        # The first place of each key: a repeat within the batch is a duplicate of it.
-        self._first: dict[bytes, int] = {}
-        for index, key in enumerate(self._keys):
-            self._first.setdefault(key, index)
-
-    def fold(self, *, check_known: bool) -> Absorbed:
-        known: Mapping[bytes, UUID | None] = {}
-        if check_known:
-            known = writing.known_calls(self._tenant_id, list(self._first))
-        if not known and len(self._first) == len(self._keys):
-            fresh: Sequence[int] = range(len(self._keys))
-        else:
-            fresh = [index for key, index in self._first.items() if key not in known]
-        return self._record(fresh, known)
-
-    def _record(self, fresh: Sequence[int], known: Mapping[bytes, UUID | None]) -> Absorbed:
-        everything = len(fresh) == len(self._reports)
-        reports = self._reports if everything else [self._reports[i] for i in fresh]
-        duplicates = len(self._reports) - len(fresh)
-        if not reports:
-            counts = {Outcome.DUPLICATE: duplicates, Outcome.REJECTED: self._rejected}
-            writing.write_tally(self._tenant_id, counts, at=self._at)
-            return self._answer(fresh, [], [], known, {}, counts)
-        kinds = self._kinds if everything else [self._kinds[i] for i in fresh]
-        times = self._times if everything else [self._times[i] for i in fresh]
-        keys = self._keys if everything else [self._keys[i] for i in fresh]
-
-        router, places, outcomes = self._route(reports, kinds, times)
-        if router.opened:
-            writing.insert_incidents(
-                self._tenant_id,
-                router.opened,
-                via=self._via,
-                limit=self._config.incidents_per_hour,
-                at=self._at,
-            )
-        place_ids = [place.id for place in places]
-        counts = {
-            Outcome.OPENED: outcomes.count(Outcome.OPENED),
-            Outcome.AGGREGATED: outcomes.count(Outcome.AGGREGATED),
-            Outcome.OVERFLOWED: outcomes.count(Outcome.OVERFLOWED),
-            Outcome.DUPLICATE: duplicates,
-            Outcome.REJECTED: self._rejected,
-        }
-        touched = writing.write_alerts(
-            _alert_columns(
-                self._tenant_id, reports, kinds, times, keys, place_ids, outcomes, at=self._at
-            ),
-            tenant_id=self._tenant_id,
-            expected=len(reports),
-            deltas=_deltas(reports, times, place_ids, outcomes),
-            counts=counts,
-            at=self._at,
+def _fold(batch: Batch, *, via: str, check_known: bool) -> Absorbed:
+    if not check_known:
+        if not batch.reports:
+            return _record_nothing(batch, {})
+        recorded = _record(batch, duplicates=0, via=via)
+        return Absorbed(
+            outcomes=recorded.outcomes,
+            incident_ids=recorded.incident_ids,
+            incidents=recorded.incidents,
+            counts=recorded.counts,
         )
-        if touched is None:
-            raise _PlanIsStale
-        self._note_escalations(touched)
-        self._link(reports, place_ids)
-        incidents = {one.incident.pk: one.incident for one in touched}
-        return self._answer(fresh, place_ids, outcomes, known, incidents, counts)
+    known = writing.known_calls(batch.tenant_id, list(batch.first))
+    fresh = [place for key, place in batch.first.items() if key not in known]
+    fresh.sort()
+    if not fresh:
+        return _record_nothing(batch, known)
+    recorded = _record(batch.only(fresh), duplicates=len(batch) - len(fresh), via=via)
+    return _with_duplicates(batch, fresh, recorded, known)
 
-    def _route(
-        self, reports: Sequence[AnyReport], kinds: Sequence[Kind], times: Sequence[int]
-    ) -> tuple[Router, list[writing.Candidate], list[int]]:
-        """Plans without the creation lock first; with it only if something has to be opened."""
-        routing_facts = Facts(
-            window=self._config.window_seconds * _SECOND,
-            cooldown=self._config.cooldown_seconds * _SECOND,
-            incidents_per_hour=self._config.incidents_per_hour,
+
+def _record_nothing(batch: Batch, known: Mapping[bytes, UUID | None]) -> Absorbed:
+    counts = {Outcome.DUPLICATE: len(batch), Outcome.REJECTED: batch.rejected}
+    if sum(counts.values()):
+        writing.write_tally(batch.tenant_id, counts, at=batch.at)
+    return _with_duplicates(batch, [], Absorbed(counts=counts), known)
+
+
+def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
+    """Records the reports of a batch in which none is known to be a duplicate."""
+    router, places, outcomes = _route(batch)
+    if router.opened:
+        writing.insert_incidents(
+            batch.tenant_id,
+            router.opened,
+            via=via,
+            limit=batch.config.incidents_per_hour,
+            at=batch.at,
         )
-        for may_open in (False, True):
-            if may_open:
-                writing.lock_creation(self._tenant_id)
-            state = writing.read_state(
-                self._tenant_id,
-                distinct(kinds),
-                earliest=min(times),
-                latest=max(times),
-                window=routing_facts.window,
-                cooldown=routing_facts.cooldown,
-                may_open=may_open,
-            )
-            router = Router(facts=routing_facts, state=state, new_id=clock.uuid7)
-            try:
-                return router, *router.route(reports, kinds, times)
-            except OpeningNeeded:
-                continue
-        raise AssertionError("a router that may open never asks to")  # pragma: no cover
+    counts = {
+        Outcome.OPENED: outcomes.count(Outcome.OPENED),
+        Outcome.AGGREGATED: outcomes.count(Outcome.AGGREGATED),
+        Outcome.OVERFLOWED: outcomes.count(Outcome.OVERFLOWED),
+        Outcome.DUPLICATE: duplicates,
+        Outcome.REJECTED: batch.rejected,
+    }
+    columns = batch.columns.copy()
+    columns.add("incident_id", "uuid", [places[i].id.bytes for i in batch.order])
+    columns.add("outcome", "smallint", [outcomes[i] for i in batch.order])
+    touched = writing.write_alerts(
+        columns,
+        tenant_id=batch.tenant_id,
+        deltas=_deltas(batch, places, outcomes),
+        counts=counts,
+        at=batch.at,
+    )
+    if touched is None:
+        raise _PlanIsStale
+    _note_escalations(batch, touched, via=via)
+    if batch.has_runs:
+        _link(batch, places)
+    incidents = {one.incident.pk: one.incident for one in touched}
+    ids: list[UUID | None] = [place.id for place in places]
+    return Absorbed(
+        outcomes=outcomes,
+        incident_ids=ids,
+        incidents={id_: incidents[id_] for id_ in dict.fromkeys(p.id for p in router.touched)},
+        counts=counts,
+    )
 
-    def _note_escalations(self, touched: Sequence[writing.Touched]) -> None:
-        events = [
-            (
-                one.incident.pk,
-                EventType.ESCALATED,
-                f"Escalated from {Severity(level - 1).label} to {Severity(level).label}: "
-                f"{_threshold(level)} calls affected.",
-                {"from": Severity(level - 1).label, "to": Severity(level).label},
-            )
-            for one in touched
-            for level in range(one.severity_before + 1, one.incident.severity + 1)
-        ]
-        if events:
-            writing.insert_events(self._tenant_id, events, via=self._via, at=self._at)
 
-    def _link(self, reports: Sequence[AnyReport], place_ids: Sequence[UUID]) -> None:
-        runs: dict[str, str | None] = {}
-        run_links: set[tuple[str, UUID]] = set()
-        agent_links: set[tuple[str, UUID]] = set()
-        for report, place in zip(reports, place_ids, strict=True):
-            if report.run_id is not None:
-                runs.setdefault(report.run_id, report.agent_id)
-                run_links.add((report.run_id, place))
-            if report.agent_id is not None:
-                agent_links.add((report.agent_id, place))
-        if runs or agent_links:
-            writing.write_runs(self._tenant_id, runs, run_links, agent_links, at=self._at)
+def _route(batch: Batch) -> tuple[Router, list[Candidate], list[int]]:
+    """Plans without the creation lock first; with it only if something has to be opened."""
+    routing_facts = Facts(
+        window=batch.config.window_seconds * _SECOND,
+        cooldown=batch.config.cooldown_seconds * _SECOND,
+        incidents_per_hour=batch.config.incidents_per_hour,
+    )
+    for may_open in (False, True):
+        if may_open:
+            writing.lock_creation(batch.tenant_id)
+        state = writing.read_state(
+            batch.tenant_id,
+            distinct(batch.kinds),
+            earliest=min(batch.times),
+            latest=max(batch.times),
+            window=routing_facts.window,
+            cooldown=routing_facts.cooldown,
+            may_open=may_open,
+        )
+        router = Router(facts=routing_facts, state=state, new_id=clock.uuid7)
+        try:
+            return router, *router.route(batch.reports, batch.kinds, batch.times)
+        except OpeningNeeded:
+            continue
+    raise AssertionError("a router that may open never asks to")  # pragma: no cover
 
-    def _answer(
-        self,
-        fresh: Sequence[int],
-        place_ids: Sequence[UUID],
-        outcomes: Sequence[int],
-        known: Mapping[bytes, UUID | None],
-        incidents: dict[UUID, Incident],
-        counts: dict[Outcome, int],
-    ) -> Absorbed:
-        answer = Absorbed(counts=counts)
-        recorded = dict(zip(fresh, zip(place_ids, outcomes, strict=True), strict=True))
-        for index, key in enumerate(self._keys):
-            if index in recorded:
-                place, outcome = recorded[index]
-                answer.outcomes.append(Outcome(outcome))
-                answer.incident_ids.append(place)
-                continue
-            first = self._first[key]
-            answer.outcomes.append(Outcome.DUPLICATE)
-            answer.incident_ids.append(recorded[first][0] if first in recorded else known[key])
-        mentioned = dict.fromkeys(id_ for id_ in answer.incident_ids if id_ is not None)
-        missing = [id_ for id_ in mentioned if id_ not in incidents]
-        if missing:
-            incidents |= Incident.objects.in_bulk(missing)
-        answer.incidents = {id_: incidents[id_] for id_ in mentioned}
-        return answer
+
+def _note_escalations(batch: Batch, touched: Sequence[writing.Touched], *, via: str) -> None:
+    events = [
+        (
+            one.incident.pk,
+            EventType.ESCALATED,
+            f"Escalated from {Severity(level - 1).label} to {Severity(level).label}: "
+            f"{_threshold(level)} calls affected.",
+            {"from": Severity(level - 1).label, "to": Severity(level).label},
+        )
+        for one in touched
+        for level in range(one.severity_before + 1, one.incident.severity + 1)
+    ]
+    if events:
+        writing.insert_events(batch.tenant_id, events, via=via, at=batch.at)
+
+
+def _link(batch: Batch, places: Sequence[Candidate]) -> None:
+    runs: dict[str, str | None] = {}
+    run_links: set[tuple[str, UUID]] = set()
+    agent_links: set[tuple[str, UUID]] = set()
+    for report, place in zip(batch.reports, places, strict=True):
+        if report.run_id is not None:
+            runs.setdefault(report.run_id, report.agent_id)
+            run_links.add((report.run_id, place.id))
+        if report.agent_id is not None:
+            agent_links.add((report.agent_id, place.id))
+    writing.write_runs(batch.tenant_id, runs, run_links, agent_links, at=batch.at)
+
+
+def _with_duplicates(
+    batch: Batch,
+    fresh: Sequence[int],
+    recorded: Absorbed,
+    known: Mapping[bytes, UUID | None],
+) -> Absorbed:
+    """The answer for the whole batch, given the one for its fresh reports."""
+    answer = Absorbed(counts=recorded.counts)
+    where = {place: position for position, place in enumerate(fresh)}
+    for place, key in enumerate(batch.keys):
+        position = where.get(place)
+        if position is not None:
+            answer.outcomes.append(recorded.outcomes[position])
+            answer.incident_ids.append(recorded.incident_ids[position])
+            continue
+        answer.outcomes.append(Outcome.DUPLICATE)
+        position = where.get(batch.first[key])
+        answer.incident_ids.append(
+            known[key] if position is None else recorded.incident_ids[position]
+        )
+    mentioned = dict.fromkeys(id_ for id_ in answer.incident_ids if id_ is not None)
+    missing = [id_ for id_ in mentioned if id_ not in recorded.incidents]
+    found = recorded.incidents | (Incident.objects.in_bulk(missing) if missing else {})
+    answer.incidents = {id_: found[id_] for id_ in mentioned}
+    return answer
 
 
 def _keys(tenant_id: str, reports: Sequence[AnyReport]) -> list[bytes]:
@@ -264,30 +349,38 @@ def _keys(tenant_id: str, reports: Sequence[AnyReport]) -> list[bytes]:
 
 
 def _deltas(
-    reports: Sequence[AnyReport],
-    times: Sequence[int],
-    place_ids: Sequence[UUID],
-    outcomes: Sequence[int],
+    batch: Batch, places: Sequence[Candidate], outcomes: Sequence[int]
 ) -> dict[UUID, writing.Delta]:
     """What each incident gains. Calls of an ordinary incident are distinct by their keys."""
+    last = places[0]
+    if outcomes[0] != Outcome.OVERFLOWED and places.count(last) == len(places):
+        return {
+            last.id: writing.Delta(
+                calls=batch.calls,
+                alerts=len(batch),
+                cost=batch.cost,
+                first=min(batch.times),
+                last=max(batch.times),
+            )
+        }
     members: dict[UUID, list[int]] = {}
-    for index, place in enumerate(place_ids):
-        members.setdefault(place, []).append(index)
+    for index, place in enumerate(places):
+        members.setdefault(place.id, []).append(index)
     deltas = {}
-    for place, indexes in members.items():
-        calls = [c for c in [reports[i].call_id for i in indexes] if c is not None]
+    for id_, indexes in members.items():
+        reports = [batch.reports[i] for i in indexes]
+        calls = [r.call_id for r in reports if r.call_id is not None]
         if outcomes[indexes[0]] == Outcome.OVERFLOWED:
             # Many triggers meet here, and one call may have failed under several of them.
             unique = set(calls)
-            calls = list(unique - writing.known_overflow_calls(place, sorted(unique)))
-        costs = [c for c in [reports[i].cost_delta_cents for i in indexes] if c is not None]
-        spans = [times[i] for i in indexes]
-        deltas[place] = writing.Delta(
+            calls = list(unique - writing.known_overflow_calls(id_, sorted(unique)))
+        times = [batch.times[i] for i in indexes]
+        deltas[id_] = writing.Delta(
             calls=len(calls),
             alerts=len(indexes),
-            cost=sum(map(Decimal, costs), Decimal(0)),
-            first=min(spans),
-            last=max(spans),
+            cost=sum((cost(r.cost_delta_cents) for r in reports), Decimal(0)),
+            first=min(times),
+            last=max(times),
         )
     return deltas
 
@@ -305,42 +398,40 @@ _TEXT_COLUMNS: Final = (
     "auto_action",
     "synthetic_scenario_id",
 )
+_FIELDS: Final = (*_TEXT_COLUMNS, "group_key", "occurred_at", "cost_delta_cents", "is_synthetic", "metadata")
+_values = attrgetter(*_FIELDS)
 
 
 def _alert_columns(
     tenant_id: str,
-    reports: Sequence[AnyReport],
+    values: Mapping[str, Sequence[Any]],
     kinds: Sequence[Kind],
     times: Sequence[int],
     keys: Sequence[bytes],
-    place_ids: Sequence[UUID],
-    outcomes: Sequence[int],
+    order: Sequence[int],
     *,
     at: datetime,
 ) -> Columns:
     """The alerts as columns, in ascending order of their keys (see the locking order)."""
-    count = len(reports)
-    order = sorted(range(count), key=keys.__getitem__)
+    count = len(order)
     columns = Columns("incidents_alert", count)
+    if not count:
+        return columns
+    arrange: Callable[[Sequence[Any]], Sequence[Any]] = (
+        itemgetter(*order) if count > 1 else lambda column: column
+    )
     columns.constant("tenant_id", "text", tenant_id)
     columns.constant("created_at", "timestamptz", microseconds(at))
-    columns.add("key", "uuid", [keys[i] for i in order])
-    ids = _sequential_ids(count)
-    columns.add("id", "uuid", [ids[i] for i in order])
-    columns.add("incident_id", "uuid", [place_ids[i].bytes for i in order])
-    columns.add("outcome", "smallint", [outcomes[i] for i in order])
-    columns.add("occurred_at", "timestamptz", [times[i] for i in order])
-    columns.add("group_key", "text", [kinds[i][1] for i in order])
-    ordered = [reports[i] for i in order]
+    columns.add("key", "uuid", arrange(keys))
+    columns.add("id", "uuid", arrange(_sequential_ids(count)))
+    columns.add("occurred_at", "timestamptz", arrange(times))
+    columns.add("group_key", "text", [kind[1] for kind in arrange(kinds)])
     for name in _TEXT_COLUMNS:
-        columns.add(name, "text", [getattr(report, name) for report in ordered])
-    columns.add("cost_delta_cents", "numeric", [report.cost_delta_cents for report in ordered])
-    columns.add("is_synthetic", "boolean", [bool(report.is_synthetic) for report in ordered])
-    columns.add(
-        "metadata",
-        "jsonb",
-        [bytes(r.metadata).decode() if r.metadata else None for r in ordered],
-    )
+        columns.add(name, "text", arrange(values[name]))
+    columns.add("cost_delta_cents", "numeric", arrange(values["cost_delta_cents"]))
+    columns.add("is_synthetic", "boolean", [bool(flag) for flag in arrange(values["is_synthetic"])])
+    metadata = [bytes(raw).decode() if raw else None for raw in arrange(values["metadata"])]
+    columns.add("metadata", "jsonb", metadata)
     return columns
 
 

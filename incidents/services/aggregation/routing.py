@@ -22,7 +22,7 @@ Kind = tuple[str, str]
 """Trigger type and group key, within one tenant."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Candidate:
     """An unresolved incident as routing sees it, and what this batch adds to it.
 
@@ -36,7 +36,6 @@ class Candidate:
     started: int
     last_seen: int
     first_report: AnyReport | None = None
-    alerts: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,6 +77,7 @@ class Router:
             for candidate in candidates
         }
         self.opened: list[Candidate] = []
+        self.touched: list[Candidate] = []
 
     def route(
         self, reports: Sequence[AnyReport], kinds: Sequence[Kind], times: Sequence[int]
@@ -91,27 +91,38 @@ class Router:
         outcomes: list[int] = []
         window, cooldown = self._facts.window, self._facts.cooldown
         aggregated = int(Outcome.AGGREGATED)
-        for report, kind, at in zip(reports, kinds, times, strict=True):
-            place = self._windows.get((kind, at - at % window))
+        own: Candidate | None = None
+        last_kind, last_window = None, -1
+        for index, (kind, at) in enumerate(zip(kinds, times, strict=True)):
+            start = at - at % window
+            if kind is not last_kind or start != last_window:
+                last_kind, last_window = kind, start
+                own = self._windows.get((kind, start))
+            outcome = aggregated
+            place = own or self._spanning(kind, at - cooldown, at + cooldown)
             if place is None:
-                for candidate in self._kinds.get(kind, ()):
-                    if (
-                        candidate.started - cooldown <= at <= candidate.last_seen + cooldown
-                        and (place is None or candidate.started >= place.started)
-                    ):
-                        place = candidate
-            if place is not None:
-                outcome = aggregated
-            else:
-                place, outcome = self._open(report, kind, at)
+                place, outcome = self._open(reports[index], kind, at)
+                own = self._windows.get((kind, start))
             if at > place.last_seen:
                 place.last_seen = at
             elif at < place.started:
                 self._start_earlier(place, at)
-            place.alerts += 1
             places.append(place)
             outcomes.append(outcome)
+        self.touched = list({id(place): place for place in places}.values())
         return places, outcomes
+
+    def _spanning(self, kind: Kind, earliest: int, latest: int) -> Candidate | None:
+        """The latest incident of the kind whose span meets the interval."""
+        found = None
+        for candidate in self._kinds.get(kind, ()):
+            if (
+                candidate.started <= latest
+                and candidate.last_seen >= earliest
+                and (found is None or candidate.started >= found.started)
+            ):
+                found = candidate
+        return found
 
     def _open(self, report: AnyReport, kind: Kind, at: int) -> tuple[Candidate, int]:
         if self._openings is None:

@@ -15,7 +15,9 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection
+import msgspec
+from django.db import IntegrityError, connection
+from psycopg.errors import UniqueViolation
 
 from config import clock
 from config.database import arrays
@@ -277,8 +279,6 @@ def insert_events(
     at: datetime,
 ) -> None:
     """Puts (incident, type, description, data) on timelines, in the order given."""
-    import msgspec
-
     rows = Columns("incidents_event", len(events))
     rows.constant("tenant_id", "text", tenant_id)
     rows.constant("via", "text", via)
@@ -331,7 +331,6 @@ def write_alerts(
     alerts: Columns,
     *,
     tenant_id: str,
-    expected: int,
     deltas: dict[UUID, Delta],
     counts: dict[Outcome, int],
     at: datetime,
@@ -343,14 +342,14 @@ def write_alerts(
     """
     insert, parameters = alerts.insert()
     ids = sorted(deltas)
-    rows = run(
-        f"""
+    packed_ids = arrays.uuids([id_.bytes for id_ in ids])
+    statement = f"""
         WITH recorded AS (
-            {insert} ON CONFLICT DO NOTHING RETURNING 1
+            {insert} RETURNING 1
         ), held AS (
             SELECT id, severity FROM incidents_incident
             WHERE id = ANY(%s::uuid[]) AND status <> '{Status.RESOLVED}'
-                AND (SELECT count(*) FROM recorded) = %s
+                AND (SELECT count(*) FROM recorded) > 0
             ORDER BY id FOR NO KEY UPDATE
         ), touched AS (
             UPDATE incidents_incident i SET
@@ -368,28 +367,31 @@ def write_alerts(
             WHERE i.id = d.id AND held.id = d.id
             RETURNING held.severity AS severity_before, {", ".join(f"i.{c}" for c in SUMMARY_COLUMNS)}
         ), tallied AS ({_TALLY})
-        SELECT (SELECT count(*) FROM recorded), touched.* FROM (VALUES (1)) one LEFT JOIN touched ON true
-        """,  # noqa: S608 - only our own constants and column names are interpolated
-        [
-            *parameters,
-            arrays.uuids([id_.bytes for id_ in ids]),
-            expected,
-            at,
-            arrays.uuids([id_.bytes for id_ in ids]),
-            arrays.bigints([deltas[id_].calls for id_ in ids]),
-            arrays.bigints([deltas[id_].alerts for id_ in ids]),
-            arrays.texts([str(deltas[id_].cost) for id_ in ids]),
-            arrays.timestamps([deltas[id_].first for id_ in ids]),
-            arrays.timestamps([deltas[id_].last for id_ in ids]),
-            *tally_parameters(tenant_id, counts, at=at),
-        ],
-    )
-    if rows[0][0] != expected:
-        return None
+        SELECT * FROM touched
+    """  # noqa: S608 - only our own constants and column names are interpolated
+    try:
+        rows = run(
+            statement,
+            [
+                *parameters,
+                packed_ids,
+                at,
+                packed_ids,
+                arrays.bigints([deltas[id_].calls for id_ in ids]),
+                arrays.bigints([deltas[id_].alerts for id_ in ids]),
+                arrays.texts([str(deltas[id_].cost) for id_ in ids]),
+                arrays.timestamps([deltas[id_].first for id_ in ids]),
+                arrays.timestamps([deltas[id_].last for id_ in ids]),
+                *tally_parameters(tenant_id, counts, at=at),
+            ],
+        )
+    except IntegrityError as error:
+        if isinstance(error.__cause__, UniqueViolation):
+            return None  # somebody recorded one of these calls before us
+        raise
     touched = [
-        Touched(Incident.from_db(connection.alias, SUMMARY_COLUMNS, row[2:]), row[1])
+        Touched(Incident.from_db(connection.alias, SUMMARY_COLUMNS, row[1:]), row[0])
         for row in rows
-        if row[1] is not None
     ]
     return touched if len(touched) == len(deltas) else None
 
