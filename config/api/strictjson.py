@@ -56,8 +56,12 @@ def problems(value: Any) -> list[FieldError]:
 
 
 def pointer(*tokens: str | int) -> str:
-    """The JSON pointer (RFC 6901) that goes through these keys and indexes."""
-    return "".join(f"/{str(token).replace('~', '~0').replace('/', '~1')}" for token in tokens)
+    """The JSON pointer (RFC 6901) that goes through these keys and indexes.
+
+    What could not be sent in an answer (U+0000, lone surrogates) stands in it as U+FFFD.
+    """
+    place = "".join(f"/{str(token).replace('~', '~0').replace('/', '~1')}" for token in tokens)
+    return place if place.isascii() and "\0" not in place else _UNSENDABLE.sub("\ufffd", place)
 
 
 def parse(data: bytes) -> Any:
@@ -180,14 +184,14 @@ def _problems(root: Any) -> Iterator[FieldError]:
                 continue
             if isinstance(value, RepeatedKeys):
                 for key in value.repeated:
-                    yield FieldError(place + _safe_pointer(key), "is given more than once")
+                    yield FieldError(place + pointer(key), "is given more than once")
             if isinstance(value, dict):
                 for key in value:
                     if detail := _text_problem(key):
-                        yield FieldError(place + _safe_pointer(key), f"has a key that {detail}")
+                        yield FieldError(place + pointer(key), f"has a key that {detail}")
             children = value.items() if isinstance(value, dict) else enumerate(value)
             pending.extend(
-                (child, place + _safe_pointer(token), depth + 1)
+                (child, place + pointer(token), depth + 1)
                 # Backwards, so that the stack gives them in their order.
                 for token, child in reversed(list(children))
                 if type(child) is not str or _text_problem(child)
@@ -203,12 +207,7 @@ def _text_problem(text: str) -> str | None:
 
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-
-
-def _safe_pointer(token: str | int) -> str:
-    """As :func:`pointer`, with what could not be sent in an answer replaced by U+FFFD."""
-    place = pointer(token)
-    return _SURROGATE.sub("\ufffd", place.replace("\0", "\ufffd"))
+_UNSENDABLE: Final = re.compile("[\0\ud800-\udfff]")
 
 
 _BLANK: Final = re.compile(r"[ \t\n\r]*")

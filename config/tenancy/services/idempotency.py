@@ -62,7 +62,8 @@ def _claim(tenant: Tenant, key: str, fingerprint: bytes) -> bool:
     # The primary key makes a concurrent claim wait here until this transaction ends.
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO tenancy_idempotencyrecord (tenant_id, key, fingerprint, answer, created_at) VALUES (%s, %s, %s, '', %s)"
+            "INSERT INTO tenancy_idempotencyrecord"
+            " (tenant_id, key, fingerprint, answer, created_at) VALUES (%s, %s, %s, '', %s)"
             " ON CONFLICT (tenant_id, key) DO NOTHING",
             [tenant.pk, key, fingerprint, clock.now()],
         )
