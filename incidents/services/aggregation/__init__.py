@@ -1,8 +1,17 @@
 """Replaces the incident aggregator: one door that folds every report into an incident.
 
-``absorb`` takes a batch; ``stale`` resolves what went quiet; ``statistics`` says how much.
+``absorb`` takes a batch (``prepare`` and ``fold`` are its halves, for who wants to overlap them);
+``resolve_stale`` ends what went quiet; ``reject`` counts what was refused before it got here.
 """
 
-from incidents.services.aggregation.absorbing import Absorbed, absorb
+from incidents.services.aggregation.absorbing import (
+    Absorbed,
+    Batch,
+    absorb,
+    fold,
+    prepare,
+    reject,
+)
+from incidents.services.aggregation.staleness import resolve_stale
 
-__all__ = ["Absorbed", "absorb"]
+__all__ = ["Absorbed", "Batch", "absorb", "fold", "prepare", "reject", "resolve_stale"]

@@ -176,6 +176,11 @@ def fold(batch: Batch, *, via: str = "aggregation") -> Absorbed:
     raise RuntimeError("aggregation did not settle")  # pragma: no cover
 
 
+def reject(*, tenant: Tenant, count: int = 1) -> None:
+    """Counts reports that were refused as a whole request, and so never came through the door."""
+    writing.write_tally(tenant.pk, {Outcome.REJECTED: count}, at=clock.now())
+
+
 def _fold(batch: Batch, *, via: str, check_known: bool) -> Absorbed:
     if not check_known:
         if not batch.reports:
