@@ -1,0 +1,149 @@
+"""Tenants and keys in the admin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.decorators import action, display
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from config import clock
+from config.tenancy.enums import Scope
+from config.tenancy.models import AGGREGATION_RANGES, ApiKey, Tenant
+from config.tenancy.services import keys
+
+
+@admin.register(Tenant)
+class TenantAdmin(ModelAdmin):
+    """Tenants and their overrides of the aggregation facts; rows of theirs outlive any wish."""
+
+    list_display = ["id", "name", "created_at"]
+    search_fields = ["id", "name"]
+    fieldsets = [
+        (None, {"fields": ["id", "name", "created_at"]}),
+        (
+            "Aggregation",
+            {
+                "description": "Empty means the default. A change binds what is received after it.",
+                "fields": list(AGGREGATION_RANGES),
+            },
+        ),
+    ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> list[str]:
+        return ["created_at"] if obj is None else ["id", "created_at"]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Tenant | None = None) -> bool:
+        return False
+
+
+class IssueKeyForm(forms.ModelForm):
+    """What a new key is made from; the key itself is made by the service."""
+
+    tenant = forms.ModelChoiceField(Tenant.objects.all(), widget=UnfoldAdminSelectWidget())
+    name = forms.CharField(
+        max_length=keys.MAX_NAME,
+        widget=UnfoldAdminTextInputWidget(),
+        help_text="What the key is for; the timeline shows it.",
+    )
+    scopes = forms.MultipleChoiceField(
+        choices=Scope.choices, widget=UnfoldAdminCheckboxSelectMultipleWidget()
+    )
+    expires_in_days = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=keys.MAX_EXPIRES_IN_DAYS,
+        widget=UnfoldAdminIntegerFieldWidget(),
+        help_text="Empty: never.",
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ["tenant", "name", "scopes"]
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if not name.isprintable():
+            raise forms.ValidationError("Only printable characters.")
+        return name
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ModelAdmin):
+    """Keys: issued and revoked, never edited or deleted; the digest is not shown anywhere."""
+
+    list_display = ["prefix", "name", "tenant", "scopes", "state", "expires_at", "last_used_at"]
+    list_filter = ["tenant"]
+    list_select_related = ["tenant"]
+    search_fields = ["prefix", "name", "tenant__id"]
+    actions = ["revoke"]
+    _shown = (
+        "prefix",
+        "name",
+        "tenant",
+        "scopes",
+        "created_at",
+        "expires_at",
+        "revoked_at",
+        "last_used_at",
+    )
+
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
+        if obj is None:
+            return ["tenant", "name", "scopes", "expires_in_days"]
+        return self._shown
+
+    def get_form(
+        self, request: HttpRequest, obj: ApiKey | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        return IssueKeyForm if obj is None else super().get_form(request, obj, change, **kwargs)
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        return False
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        """Whoever may change keys by Django's permissions may revoke; nothing else changes one."""
+        return super().has_change_permission(request)
+
+    def save_model(
+        self, request: HttpRequest, obj: ApiKey, form: IssueKeyForm, change: bool
+    ) -> None:
+        key, plaintext = keys.issue(
+            tenant_id=form.cleaned_data["tenant"].pk,
+            name=form.cleaned_data["name"],
+            scopes=form.cleaned_data["scopes"],
+            expires_in_days=form.cleaned_data["expires_in_days"],
+        )
+        # The admin goes on with the object that its form made: it becomes the one that was saved.
+        obj.__dict__.update(key.__dict__)
+        self.message_user(
+            request, f"The key, shown only this once: {plaintext}", level=messages.WARNING
+        )
+
+    @display(  # type: ignore[untyped-decorator]
+        description="State", label={"active": "success", "expired": "warning", "revoked": "danger"}
+    )
+    def state(self, key: ApiKey) -> str:
+        if key.revoked_at is not None:
+            return "revoked"
+        return "active" if key.is_usable(at=clock.now()) else "expired"
+
+    @action(  # type: ignore[untyped-decorator]
+        description="Revoke the selected keys", permissions=["revoke"]
+    )
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        revoked = [keys.revoke(prefix=key.prefix) for key in queryset]
+        self.message_user(request, f"Revoked: {', '.join(key.prefix for key in revoked)}.")
