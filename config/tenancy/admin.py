@@ -116,7 +116,7 @@ class ApiKeyAdmin(ModelAdmin):
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         """Whoever may change keys by Django's permissions may revoke; nothing else changes one."""
-        return super().has_change_permission(request)
+        return bool(super().has_change_permission(request))
 
     def save_model(
         self, request: HttpRequest, obj: ApiKey, form: IssueKeyForm, change: bool

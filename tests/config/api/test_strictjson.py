@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -91,10 +92,8 @@ def test_loads_agrees_with_the_slow_way(data: str) -> None:
 
 @given(st.binary(max_size=40))
 def test_loads_any_bytes_without_another_error(data: bytes) -> None:
-    try:
+    with contextlib.suppress(Invalid):
         strictjson.loads(data)
-    except Invalid as error:
-        assert error.errors
 
 
 @pytest.mark.parametrize(

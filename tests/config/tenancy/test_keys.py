@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import timedelta
+
+import pytest
+from pytest_django.fixtures import DjangoAssertNumQueries
+
+from config import clock
+from config.errors import Invalid
+from config.tenancy.enums import Scope
+from config.tenancy.errors import KeyNotFound, KeyRefused
+from config.tenancy.models import ApiKey, Tenant
+from config.tenancy.services import keys
+from tests.factories.tenancy import TenantFactory, issue_key
+
+pytestmark = pytest.mark.django_db
+
+
+def test_issue_for_a_new_tenant() -> None:
+    key, plaintext = keys.issue(tenant_id="acme-1", name="ingest", scopes=["read", "ingest"])
+
+    assert Tenant.objects.get().pk == "acme-1"
+    assert re.fullmatch(rf"fb_{key.prefix}_[A-Za-z0-9]{{43}}", plaintext)
+    stored = ApiKey.objects.get()
+    assert bytes(stored.digest) == hashlib.sha256(plaintext.encode()).digest()
+    assert (stored.name, stored.scopes) == ("ingest", ["ingest", "read"])
+    assert (stored.expires_at, stored.revoked_at, stored.last_used_at) == (None, None, None)
+
+
+def test_issue_for_a_known_tenant() -> None:
+    tenant = TenantFactory.create(name="Kept")
+    issue_key(tenant)
+    issue_key(tenant)
+    assert Tenant.objects.get().name == "Kept"
+    assert ApiKey.objects.count() == 2
+
+
+def test_issue_with_expiry() -> None:
+    before = clock.now()
+    key, _ = issue_key(expires_in_days=2)
+    assert key.expires_at is not None
+    assert before <= key.expires_at - timedelta(days=2) <= clock.now()
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"tenant_id": "Acme"}, "/tenant"),
+        ({"tenant_id": ""}, "/tenant"),
+        ({"tenant_id": "a" * 65}, "/tenant"),
+        ({"tenant_id": "acme\n"}, "/tenant"),
+        ({"name": ""}, "/name"),
+        ({"name": "n" * 101}, "/name"),
+        ({"name": "a\0b"}, "/name"),
+        ({"scopes": []}, "/scopes"),
+        ({"scopes": ["read", "write"]}, "/scopes"),
+        ({"expires_in_days": 0}, "/expires_in_days"),
+        ({"expires_in_days": 3_651}, "/expires_in_days"),
+    ],
+)
+def test_issue_bad_argument(change: dict[str, object], pointer: str) -> None:
+    arguments: dict[str, object] = {"tenant_id": "acme", "name": "n", "scopes": ["read"], **change}
+    with pytest.raises(Invalid) as refused:
+        keys.issue(**arguments)  # type: ignore[arg-type]
+    assert [error.pointer for error in refused.value.errors] == [pointer]
+    assert not Tenant.objects.exists()
+
+
+def test_authenticate_in_one_query(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    tenant = TenantFactory.create(window_seconds=60)
+    _, plaintext = issue_key(tenant, scopes=["read"])
+    keys.authenticate(plaintext)
+
+    with django_assert_num_queries(1):
+        key = keys.authenticate(plaintext)
+        assert key.tenant == tenant
+        assert key.tenant.aggregation.window_seconds == 60
+        assert key.scopes == [Scope.READ]
+
+
+@pytest.mark.parametrize("presented", ["", "fb_", "fb_nothing_here", "\0", "\udcff", "x" * 10_000])
+def test_authenticate_unknown_key(presented: str) -> None:
+    with pytest.raises(KeyRefused):
+        keys.authenticate(presented)
+
+
+def test_authenticate_key_with_a_wrong_secret() -> None:
+    _, plaintext = issue_key()
+    with pytest.raises(KeyRefused):
+        keys.authenticate(plaintext[:-1] + ("a" if plaintext[-1] != "a" else "b"))
+
+
+def test_authenticate_revoked_key() -> None:
+    key, plaintext = issue_key()
+    keys.revoke(prefix=key.prefix)
+    with pytest.raises(KeyRefused):
+        keys.authenticate(plaintext)
+
+
+def test_authenticate_expired_key() -> None:
+    key, plaintext = issue_key(expires_in_days=1)
+    keys.authenticate(plaintext)
+    ApiKey.objects.filter(pk=key.pk).update(expires_at=clock.now())
+    with pytest.raises(KeyRefused):
+        keys.authenticate(plaintext)
+
+
+def test_authenticate_notes_use_once_in_a_while() -> None:
+    key, plaintext = issue_key()
+    keys.authenticate(plaintext)
+    first = ApiKey.objects.get(pk=key.pk).last_used_at
+    assert first is not None
+
+    keys.authenticate(plaintext)
+    assert ApiKey.objects.get(pk=key.pk).last_used_at == first
+
+    long_ago = first - keys.LAST_USED_EVERY - timedelta(seconds=1)
+    ApiKey.objects.filter(pk=key.pk).update(last_used_at=long_ago)
+    keys.authenticate(plaintext)
+    latest = ApiKey.objects.get(pk=key.pk).last_used_at
+    assert latest is not None
+    assert latest >= first
+
+
+def test_revoke_again_keeps_the_first_moment() -> None:
+    key, _ = issue_key()
+    other, _ = issue_key()
+    first = keys.revoke(prefix=key.prefix)
+    assert keys.revoke(prefix=key.prefix).revoked_at == first.revoked_at is not None
+    assert ApiKey.objects.get(pk=other.pk).revoked_at is None
+
+
+@pytest.mark.parametrize("prefix", ["", "nothing", "a\0b"])
+def test_revoke_unknown_prefix(prefix: str) -> None:
+    issue_key()
+    with pytest.raises(KeyNotFound):
+        keys.revoke(prefix=prefix)
