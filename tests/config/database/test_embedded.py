@@ -220,6 +220,33 @@ def test_settings_after_the_data_was_deleted_under_a_server(home: Path) -> None:
     assert not postmaster.started_for(orphan, data)
 
 
+def test_settings_ends_only_the_servers_whose_data_is_gone(home: Path) -> None:
+    # A real server without data may die by itself, in its own time: these stand-ins do not.
+    data = home / "pg"
+    gone = home / "gone"
+    gone.mkdir()
+    home.chmod(0o755)
+
+    def stand_in(place: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            ["postgres", "-c", "read line", "-D", str(data)],
+            executable="/bin/sh",
+            cwd=place,
+            stdin=subprocess.PIPE,
+            **account.current().process_options,
+        )
+
+    with stand_in(gone) as orphan, stand_in(home) as namesake:
+        gone.rmdir()
+
+        embedded.settings(data)
+
+        assert orphan.poll() == -signal.SIGQUIT
+        assert namesake.poll() is None
+        namesake.kill()
+        orphan.kill()
+
+
 def test_settings_after_a_first_start_that_was_cut_short(data: Path) -> None:
     draft = data.with_name("pg.new")
     draft.mkdir()
