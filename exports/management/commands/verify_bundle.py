@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
 from config.errors import FirebreakError
 from exports.services import keys, verification
@@ -36,6 +37,11 @@ class Command(BaseCommand):
             found = verification.verify(_read(options["path"]), public_keys=trusted)
         except OSError as error:
             raise CommandError(str(error)) from error
+        except DatabaseError as error:
+            reason = str(error).partition("\n")[0]
+            raise CommandError(
+                f"The installed keys cannot be read ({reason}); give --public-key."
+            ) from error
         except FirebreakError as error:
             raise CommandError(error.detail) from error
         for check in found.checks:
