@@ -63,11 +63,11 @@ class Timestamp(fields.Timestamp):
         return super().to_internal_value(value)
 
 
-class TimeZone(fields.StrictChar):
+class TimeZone(serializers.CharField):
     """The name of an IANA time zone, as a :class:`zoneinfo.ZoneInfo`."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=100, **options)
+        super().__init__(trim_whitespace=False, **options)
 
     def to_internal_value(self, data: Any) -> Any:
         if data not in _time_zones():
