@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
@@ -16,6 +17,8 @@ DEBUG = env.bool("DEBUG", default=True)
 SECRET_KEY = env.str("SECRET_KEY", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 DATABASE_URL = env.str("DATABASE_URL", default="")
+# 0 for a pooler that cannot keep prepared statements (PgBouncer before 1.21).
+PREPARED_STATEMENTS = env.bool("DATABASE_PREPARED_STATEMENTS", default=True)
 SIGNING_KEY = env.str("SIGNING_KEY", default="")
 SIGNING_KEY_FILE = env.str("SIGNING_KEY_FILE", default="")
 try:
@@ -28,8 +31,9 @@ if not SECRET_KEY:
         raise ImproperlyConfigured("SECRET_KEY must be set when DEBUG is 0.")
     SECRET_KEY = "development-only-" + "0" * 50
 
+DATABASES: dict[str, dict[str, Any]]
 if DATABASE_URL:
-    DATABASES = {"default": dj_database_url.parse(DATABASE_URL)}
+    DATABASES = {"default": dict(dj_database_url.parse(DATABASE_URL))}
 else:
     from config.database import embedded
 
@@ -38,6 +42,10 @@ DATABASES["default"] |= {
     "CONN_MAX_AGE": 60,
     "CONN_HEALTH_CHECKS": True,
 }
+# Only statements that ask for it are prepared (config.database.statements); never by counting.
+DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = (
+    1_000_000_000 if PREPARED_STATEMENTS else None
+)
 
 INSTALLED_APPS = [
     "unfold",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from config.api import problems
@@ -14,6 +14,7 @@ urlpatterns = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/v1/whoami/", WhoAmIViewSet.as_view({"get": "retrieve"}), name="whoami"),
+    path("api/v1/", include("incidents.urls")),
     # Last: what nothing above matched.
     re_path(r"^api/", problems.unknown_address),
 ]

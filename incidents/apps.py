@@ -4,3 +4,11 @@ from django.apps import AppConfig
 class IncidentsConfig(AppConfig):
     name = "incidents"
     verbose_name = "Incidents"
+
+    def ready(self) -> None:
+        from config import housekeeping
+        from config.tenancy.services import idempotency
+        from incidents.services import aggregation
+
+        housekeeping.register("stale incidents resolved", aggregation.resolve_stale)
+        housekeeping.register("kept answers purged", idempotency.purge)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import ClassVar
 
 import psycopg
 from psycopg.adapt import Buffer, Dumper
@@ -102,7 +101,7 @@ def texts(values: Sequence[str | None]) -> TextArray:
 
 
 class _PackedDumper(Dumper):
-    format: ClassVar[Format] = Format.BINARY
+    format = Format.BINARY
 
     def dump(self, obj: bytes) -> Buffer | None:
         return obj

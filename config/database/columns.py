@@ -13,7 +13,9 @@ from uuid import UUID
 
 from config.database import arrays
 
-ColumnType = Literal["text", "uuid", "timestamptz", "bigint", "smallint", "numeric", "jsonb", "boolean"]
+ColumnType = Literal[
+    "text", "uuid", "timestamptz", "bigint", "smallint", "numeric", "jsonb", "boolean"
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -84,7 +86,8 @@ class Columns:
 
     def insert(self) -> tuple[str, list[Any]]:
         """The INSERT ... SELECT and its parameters, rows in the order given."""
-        statement = f"INSERT INTO {self._table} ({', '.join(self._names)}) SELECT {', '.join(self._selected)}"  # noqa: S608 - names are ours, values are parameters
+        names, selected = ", ".join(self._names), ", ".join(self._selected)
+        statement = f"INSERT INTO {self._table} ({names}) SELECT {selected}"
         if self._unnested:
             columns = ", ".join(f"c{index}" for index in range(len(self._unnested)))
             statement += f" FROM unnest({', '.join(self._unnested)}) AS u({columns})"

@@ -13,7 +13,7 @@ CREATE_FUNCTION = """
 CREATE OR REPLACE FUNCTION firebreak_append_only() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION '% on % is refused: its rows are kept as they were written', TG_OP, TG_TABLE_NAME
+    RAISE EXCEPTION '% on % is refused: its rows are kept as written', TG_OP, TG_TABLE_NAME
         USING ERRCODE = 'check_violation';
 END
 $$

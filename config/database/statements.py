@@ -22,7 +22,5 @@ def run(statement: str, parameters: Sequence[Any], *, using: str = DEFAULT_DB_AL
     connection = connections[using]
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(statement, parameters, prepare=True)  # type: ignore[call-overload]
+        cursor.execute(statement, parameters, prepare=True)
         return cursor.fetchall() if cursor.description else []
-
-

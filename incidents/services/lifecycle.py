@@ -52,9 +52,7 @@ ACKNOWLEDGE: Final = Transition(
 RESOLVE: Final = Transition(
     "resolve", frozenset({Status.OPEN, Status.ACKNOWLEDGED}), Status.RESOLVED, EventType.RESOLVED
 )
-REOPEN: Final = Transition(
-    "reopen", frozenset({Status.RESOLVED}), Status.OPEN, EventType.REOPENED
-)
+REOPEN: Final = Transition("reopen", frozenset({Status.RESOLVED}), Status.OPEN, EventType.REOPENED)
 ASSIGN: Final = Transition("assign", ANY, None, EventType.ASSIGNED)
 SET_SEVERITY: Final = Transition("severity", ANY, None, EventType.SEVERITY_CHANGED)
 COMMENT: Final = Transition("comment", ANY, None, EventType.COMMENTED)
@@ -204,9 +202,7 @@ def reopen(*, incident: Incident, by: Actor, reason: str) -> Incident:
 
 def assign(*, incident: Incident, by: Actor, assignee: str | None) -> Incident:
     """Gives the incident to a person, or to nobody."""
-    return _only(
-        assign_all(tenant=incident.tenant_id, ids=[incident.pk], by=by, assignee=assignee)
-    )
+    return _only(assign_all(tenant=incident.tenant_id, ids=[incident.pk], by=by, assignee=assignee))
 
 
 def assign_all(
@@ -304,9 +300,7 @@ def open_by_hand(
             quiet_since=at,
             created_at=at,
         )
-        _record(
-            [incident], EventType.OPENED, by=by, at=at, describe=lambda _: f"Opened by {by}."
-        )
+        _record([incident], EventType.OPENED, by=by, at=at, describe=lambda _: f"Opened by {by}.")
         if run_id is not None:
             writing.write_runs(tenant.pk, {run_id: None}, {(run_id, id_)}, set(), at=at)
     return incident

@@ -19,8 +19,8 @@ from msgspec import Meta, Struct
 
 from config.api import strictjson
 from config.errors import FieldError, Invalid
-from incidents.facts import TRIGGER_OVERFLOW
 from incidents.enums import CauseType, Severity, SourceType
+from incidents.facts import TRIGGER_OVERFLOW
 
 MAX_BATCH: Final = 1_000
 MAX_LINES: Final = 10_000
@@ -182,7 +182,7 @@ def read_alert(data: bytes, *, at: datetime) -> Alert:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         pass
     value, errors = _examined(data)
-    alert_or_errors = _explain(value, _latest(at)) if not errors else errors
+    alert_or_errors = errors or _explain(value, _latest(at))
     if isinstance(alert_or_errors, Alert):
         return alert_or_errors
     raise Invalid(alert_or_errors)
@@ -345,5 +345,3 @@ def cost(value: str | None) -> Decimal:
 def metadata_text(report: AnyReport) -> str | None:
     """The JSON text of a report's metadata; None when it has none."""
     return bytes(report.metadata).decode() if report.metadata else None
-
-

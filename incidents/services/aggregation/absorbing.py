@@ -39,9 +39,10 @@ _SECOND: Final = 1_000_000
 class Absorbed:
     """What became of a batch.
 
-    ``outcomes`` (values of :class:`Outcome`) and ``incident_ids`` run parallel to the reports; ``incidents`` holds, by id and
-    in the order of their first report, each incident that took one of them, as it was after the
-    batch; ``counts`` adds the rejected ones, so that it sums to everything received.
+    ``outcomes`` (values of :class:`Outcome`) and ``incident_ids`` run parallel to the reports;
+    ``incidents`` holds, by id and in the order of their first report, each incident that took
+    one of them, as it was after the batch; ``counts`` adds the rejected ones, so that it sums to
+    everything received.
     """
 
     outcomes: list[int] = field(default_factory=list)
@@ -403,7 +404,14 @@ _TEXT_COLUMNS: Final = (
     "auto_action",
     "synthetic_scenario_id",
 )
-_FIELDS: Final = (*_TEXT_COLUMNS, "group_key", "occurred_at", "cost_delta_cents", "is_synthetic", "metadata")
+_FIELDS: Final = (
+    *_TEXT_COLUMNS,
+    "group_key",
+    "occurred_at",
+    "cost_delta_cents",
+    "is_synthetic",
+    "metadata",
+)
 _values = attrgetter(*_FIELDS)
 
 
@@ -449,5 +457,3 @@ def _sequential_ids(count: int) -> list[bytes]:
 
 def _threshold(severity: int) -> int:
     return next(calls for calls, level in facts.ESCALATION if level == severity)
-
-

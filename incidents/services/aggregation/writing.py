@@ -27,7 +27,7 @@ from incidents import facts
 from incidents.enums import CauseType, EventType, Outcome, Severity, SourceType, Status
 from incidents.models import Incident
 from incidents.services.aggregation.routing import HOUR, Candidate, Kind, State
-from incidents.services.reports import AnyReport, metadata_text
+from incidents.services.reports import metadata_text
 
 # The first half of the advisory lock's key: the word "fire" in ASCII.
 _CREATION_LOCK: Final = 0x66697265
@@ -165,8 +165,8 @@ def known_overflow_calls(incident_id: UUID, calls: Sequence[str]) -> set[str]:
     """Which of these calls the overflow incident has counted already, under any trigger."""
     rows = run(
         "SELECT DISTINCT call_id FROM incidents_alert WHERE incident_id = %s "
-        f"AND outcome = {int(Outcome.OVERFLOWED)} AND call_id = ANY(%s::text[])",
-        [incident_id, arrays.texts(calls)],
+        "AND outcome = %s AND call_id = ANY(%s::text[])",
+        [incident_id, int(Outcome.OVERFLOWED), arrays.texts(calls)],
     )
     return {call_id for (call_id,) in rows}
 
@@ -251,7 +251,8 @@ def _opening(candidate: Candidate, *, limit: int) -> dict[str, Any]:
     severity = report.severity or facts.initial_severity(report.trigger_type)
     about = report.group_key or report.trigger_value or report.error_code
     return {
-        "title": report.title or (f"{report.trigger_type}: {about}" if about else report.trigger_type)[:2000],
+        "title": report.title
+        or (f"{report.trigger_type}: {about}" if about else report.trigger_type)[:2000],
         "description": report.description,
         "severity": int(severity),
         "category": report.category,
@@ -296,6 +297,8 @@ _ESCALATED = " ".join(
     for calls, severity in reversed(facts.ESCALATION)
 )
 
+_RETURNED: Final = ", ".join(f"i.{column}" for column in SUMMARY_COLUMNS)
+
 _OUTCOMES: Final = ("opened", "aggregated", "overflowed", "prevented", "duplicate", "rejected")
 
 _TALLY = """
@@ -304,7 +307,7 @@ INSERT INTO incidents_outcometally AS t
 VALUES (%s, %s, %s, %s, {places})
 ON CONFLICT (tenant_id, hour, slot) DO UPDATE SET
     received = t.received + excluded.received, {sums}
-""".format(  # noqa: S608 - only our own constants are interpolated
+""".format(
     names=", ".join(_OUTCOMES),
     places=", ".join(["%s"] * len(_OUTCOMES)),
     sums=", ".join(f"{name} = t.{name} + excluded.{name}" for name in _OUTCOMES),
@@ -365,7 +368,7 @@ def write_alerts(
                 %s::timestamptz[], %s::timestamptz[]) AS d(id, calls, alerts, cost, first, last),
                 held
             WHERE i.id = d.id AND held.id = d.id
-            RETURNING held.severity AS severity_before, {", ".join(f"i.{c}" for c in SUMMARY_COLUMNS)}
+            RETURNING held.severity AS severity_before, {_RETURNED}
         ), tallied AS ({_TALLY})
         SELECT * FROM touched
     """  # noqa: S608 - only our own constants and column names are interpolated
@@ -412,7 +415,8 @@ def write_runs(
     if runs:
         names = sorted(runs)
         run(
-            "INSERT INTO incidents_run (id, tenant_id, run_id, agent_id, status, incident_count, created_at) "
+            "INSERT INTO incidents_run "
+            "(id, tenant_id, run_id, agent_id, status, incident_count, created_at) "
             "SELECT u.id, %s, u.run_id, u.agent_id, 'running', 0, %s "
             "FROM unnest(%s::uuid[], %s::text[], %s::text[]) AS u(id, run_id, agent_id) "
             "ON CONFLICT (tenant_id, run_id) DO NOTHING",
@@ -465,5 +469,3 @@ def write_runs(
                 arrays.uuids([incident.bytes for _, incident in pairs]),
             ],
         )
-
-

@@ -1,0 +1,39 @@
+"""The addresses of incidents under /api/v1/."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from incidents.views.alerts import AlertViewSet
+from incidents.views.incidents import IncidentViewSet
+
+urlpatterns = [
+    path("alerts/", AlertViewSet.as_view({"post": "create"}), name="alerts"),
+    path("alerts/batch/", AlertViewSet.as_view({"post": "batch"}), name="alerts-batch"),
+    path(
+        "incidents/",
+        IncidentViewSet.as_view({"get": "list", "post": "create"}),
+        name="incidents",
+    ),
+    path("incidents/count/", IncidentViewSet.as_view({"get": "count"}), name="incidents-count"),
+    path("incidents/bulk/", IncidentViewSet.as_view({"post": "bulk"}), name="incidents-bulk"),
+    path("incidents/<pk>/", IncidentViewSet.as_view({"get": "retrieve"}), name="incident"),
+    *(
+        path(
+            f"incidents/<pk>/{action}/",
+            IncidentViewSet.as_view({"post": action}),
+            name=f"incident-{action}",
+        )
+        for action in ("acknowledge", "resolve", "reopen", "assign", "severity")
+    ),
+    path(
+        "incidents/<pk>/events/",
+        IncidentViewSet.as_view({"get": "list_events", "post": "comment"}),
+        name="incident-events",
+    ),
+    path(
+        "incidents/<pk>/alerts/",
+        IncidentViewSet.as_view({"get": "list_alerts"}),
+        name="incident-alerts",
+    ),
+]
