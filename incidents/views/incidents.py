@@ -38,8 +38,7 @@ from incidents.serializers.incidents import (
     SeverityBody,
 )
 from incidents.services import lifecycle
-
-SUMMARY_FIELDS = tuple({"group_key", *IncidentSummary().fields} | {"tenant_id", "escalation_base"})
+from incidents.services.aggregation.writing import SUMMARY_COLUMNS
 
 
 class IncidentViewSet(IdempotentMixin, TenantViewSet):
@@ -72,7 +71,7 @@ class IncidentViewSet(IdempotentMixin, TenantViewSet):
     @extend_schema(summary="List incidents", responses=IncidentSummary(many=True))
     def list(self, request: Request) -> Response:
         found = IncidentFilter(request.query_params, self.get_queryset()).qs
-        return self.page(found.only(*SUMMARY_FIELDS), IncidentSummary)
+        return self.page(found.only(*SUMMARY_COLUMNS), IncidentSummary)
 
     @extend_schema(summary="Count incidents", responses=CountAnswer)
     def count(self, request: Request) -> Response:

@@ -33,30 +33,36 @@ from incidents.services.reports import metadata_text
 _CREATION_LOCK: Final = 0x66697265
 TALLY_SLOTS: Final = 8
 
-SUMMARY_COLUMNS: Final = (
-    "id",
-    "tenant_id",
-    "title",
-    "status",
-    "severity",
-    "category",
-    "trigger_type",
-    "trigger_value",
-    "group_key",
-    "cause_type",
-    "source_type",
-    "calls_affected",
-    "alerts_count",
-    "cost_delta_cents",
-    "assignee",
-    "started_at",
-    "last_seen_at",
-    "created_at",
-    "acknowledged_at",
-    "resolved_at",
-    "resolution_method",
-    "is_synthetic",
-    "escalation_base",
+_SUMMARY: Final = frozenset(
+    {
+        "id",
+        "tenant_id",
+        "title",
+        "status",
+        "severity",
+        "category",
+        "trigger_type",
+        "trigger_value",
+        "group_key",
+        "cause_type",
+        "source_type",
+        "calls_affected",
+        "alerts_count",
+        "cost_delta_cents",
+        "assignee",
+        "started_at",
+        "last_seen_at",
+        "created_at",
+        "acknowledged_at",
+        "resolved_at",
+        "resolution_method",
+        "is_synthetic",
+        "escalation_base",
+    }
+)
+# In the order of the model, as Model.from_db takes them.
+SUMMARY_COLUMNS: Final = tuple(
+    field.attname for field in Incident._meta.concrete_fields if field.attname in _SUMMARY
 )
 
 
