@@ -9,9 +9,10 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from config import clock
+from config.database import statements
 from config.errors import FieldError, Invalid
 from config.tenancy.enums import Scope
 from config.tenancy.errors import KeyNotFound, KeyRefused
@@ -123,8 +124,8 @@ def _digest(plaintext: str) -> bytes:
 
 _KEY_FIELDS: Final = [field.attname for field in ApiKey._meta.concrete_fields]
 _TENANT_FIELDS: Final = [field.attname for field in Tenant._meta.concrete_fields]
-# By hand, because this runs before every request and the ORM takes longer to build the statement
-# than the database to answer it.
+# By hand and prepared, because this runs before every request: the ORM takes longer to build the
+# statement than the database to answer it, and the database longer to plan it than to run it.
 _COLUMNS: Final = ", ".join(
     [f"k.{field.column}" for field in ApiKey._meta.concrete_fields]
     + [f"t.{field.column}" for field in Tenant._meta.concrete_fields]
@@ -136,14 +137,22 @@ _FIND: Final = (
 
 
 def _find(digest: bytes) -> ApiKey | None:
-    with connection.cursor() as cursor:
-        cursor.execute(_FIND, [digest])
-        row = cursor.fetchone()
-    if row is None:
+    try:
+        rows = statements.run(_FIND, [digest])
+    except (OperationalError, InterfaceError):
+        if connection.in_atomic_block:
+            raise
+        # The first statement of a request finds out whether the connection that was kept since
+        # the last one still lives. If not, a new one is made, once.
+        connection.close()
+        rows = statements.run(_FIND, [digest])
+    # So Django need not ask the same by a query of its own.
+    connection.health_check_done = True
+    if not rows:
         return None
     split = len(_KEY_FIELDS)
-    key = ApiKey.from_db("default", _KEY_FIELDS, row[:split])
-    key.tenant = Tenant.from_db("default", _TENANT_FIELDS, row[split:])
+    key = ApiKey.from_db("default", _KEY_FIELDS, rows[0][:split])
+    key.tenant = Tenant.from_db("default", _TENANT_FIELDS, rows[0][split:])
     return key
 
 

@@ -52,11 +52,12 @@ def test_list_has_the_form_of_a_page(api: ApiClient) -> None:
     assert api.get(second["previous"]).json()["results"] == first["results"]
 
 
-def test_list_costs_two_queries(
+# The one statement that finds the key is prepared, and goes past Django's counting.
+def test_list_costs_one_query_besides_the_key(
     api: ApiClient, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     api.get(KEYS)
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         assert api.get(KEYS, {"name": "a"}).status_code == 200
 
 
@@ -67,11 +68,11 @@ def test_list_as_of(api: ApiClient) -> None:
     assert [item["id"] for item in listed] == [str(api.key.pk)]
 
 
-def test_report_costs_one_query(
+def test_report_costs_no_query_besides_the_key(
     api: ApiClient, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     api.get(KEYS)
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(0):
         answer = post(api, b"{}", KEYS + "report/")
     assert answer.json() == {"size": 2}
 

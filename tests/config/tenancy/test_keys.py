@@ -3,11 +3,16 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
+import psycopg
 import pytest
+from django.db import OperationalError, connection, transaction
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from config import clock
+from config.database import statements
 from config.errors import Invalid
 from config.tenancy.enums import Scope
 from config.tenancy.errors import KeyNotFound, KeyRefused
@@ -15,9 +20,8 @@ from config.tenancy.models import ApiKey, Tenant
 from config.tenancy.services import keys
 from tests.factories.tenancy import TenantFactory, issue_key
 
-pytestmark = pytest.mark.django_db
 
-
+@pytest.mark.django_db
 def test_issue_for_a_new_tenant() -> None:
     key, plaintext = keys.issue(tenant_id="acme-1", name="ingest", scopes=["read", "ingest"])
 
@@ -29,6 +33,7 @@ def test_issue_for_a_new_tenant() -> None:
     assert (stored.expires_at, stored.revoked_at, stored.last_used_at) == (None, None, None)
 
 
+@pytest.mark.django_db
 def test_issue_for_a_known_tenant() -> None:
     tenant = TenantFactory.create(name="Kept")
     issue_key(tenant)
@@ -37,6 +42,7 @@ def test_issue_for_a_known_tenant() -> None:
     assert ApiKey.objects.count() == 2
 
 
+@pytest.mark.django_db
 def test_issue_with_expiry() -> None:
     before = clock.now()
     key, _ = issue_key(expires_in_days=2)
@@ -44,6 +50,7 @@ def test_issue_with_expiry() -> None:
     assert before <= key.expires_at - timedelta(days=2) <= clock.now()
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [
@@ -68,32 +75,44 @@ def test_issue_bad_argument(change: dict[str, object], pointer: str) -> None:
     assert not Tenant.objects.exists()
 
 
-def test_authenticate_in_one_query(
-    django_assert_num_queries: DjangoAssertNumQueries,
+@pytest.mark.django_db
+def test_authenticate_in_one_statement(
+    django_assert_num_queries: DjangoAssertNumQueries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tenant = TenantFactory.create(window_seconds=60)
     _, plaintext = issue_key(tenant, scopes=["read"])
     keys.authenticate(plaintext)
 
-    with django_assert_num_queries(1):
+    ran: list[str] = []
+
+    def run(statement: str, parameters: Any) -> list[Any]:
+        ran.append(statement)
+        return statements.run(statement, parameters)
+
+    monkeypatch.setattr(keys, "statements", SimpleNamespace(run=run))
+    with django_assert_num_queries(0):
         key = keys.authenticate(plaintext)
+        assert len(ran) == 1
         assert key.tenant == tenant
         assert key.tenant.aggregation.window_seconds == 60
         assert key.scopes == [Scope.READ]
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("presented", ["", "fb_", "fb_nothing_here", "\0", "\udcff", "x" * 10_000])
 def test_authenticate_unknown_key(presented: str) -> None:
     with pytest.raises(KeyRefused):
         keys.authenticate(presented)
 
 
+@pytest.mark.django_db
 def test_authenticate_key_with_a_wrong_secret() -> None:
     _, plaintext = issue_key()
     with pytest.raises(KeyRefused):
         keys.authenticate(plaintext[:-1] + ("a" if plaintext[-1] != "a" else "b"))
 
 
+@pytest.mark.django_db
 def test_authenticate_revoked_key() -> None:
     key, plaintext = issue_key()
     keys.revoke(prefix=key.prefix)
@@ -101,6 +120,7 @@ def test_authenticate_revoked_key() -> None:
         keys.authenticate(plaintext)
 
 
+@pytest.mark.django_db
 def test_authenticate_expired_key() -> None:
     key, plaintext = issue_key(expires_in_days=1)
     keys.authenticate(plaintext)
@@ -109,6 +129,7 @@ def test_authenticate_expired_key() -> None:
         keys.authenticate(plaintext)
 
 
+@pytest.mark.django_db
 def test_authenticate_notes_use_once_in_a_while() -> None:
     key, plaintext = issue_key()
     keys.authenticate(plaintext)
@@ -126,6 +147,32 @@ def test_authenticate_notes_use_once_in_a_while() -> None:
     assert latest >= first
 
 
+def end_backend_of_connection() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+    parameters = connection.get_connection_params()
+    wanted = {name: parameters[name] for name in ("dbname", "user", "host") if name in parameters}
+    wanted |= {name: parameters[name] for name in ("password", "port") if name in parameters}
+    with psycopg.connect(**wanted) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+
+def test_authenticate_after_the_server_dropped_the_connection(committed_tenant: Tenant) -> None:
+    _, plaintext = issue_key(committed_tenant)
+    end_backend_of_connection()
+    assert keys.authenticate(plaintext).tenant == committed_tenant
+
+
+def test_authenticate_never_reconnects_inside_a_transaction(committed_tenant: Tenant) -> None:
+    _, plaintext = issue_key(committed_tenant)
+    keys.authenticate(plaintext)
+    with pytest.raises(OperationalError), transaction.atomic():  # noqa: PT012 (the block is the case)
+        end_backend_of_connection()
+        keys.authenticate(plaintext)
+
+
+@pytest.mark.django_db
 def test_revoke_again_keeps_the_first_moment() -> None:
     key, _ = issue_key()
     other, _ = issue_key()
@@ -134,6 +181,7 @@ def test_revoke_again_keeps_the_first_moment() -> None:
     assert ApiKey.objects.get(pk=other.pk).revoked_at is None
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("prefix", ["", "nothing", "a\0b"])
 def test_revoke_unknown_prefix(prefix: str) -> None:
     issue_key()
