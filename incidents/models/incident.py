@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -20,6 +21,7 @@ from incidents.enums import (
     SourceType,
     Status,
 )
+from incidents.models.documents import SEARCHED_EVENTS, EventDocument, IncidentDocument
 
 
 class Incident(models.Model):
@@ -170,6 +172,8 @@ class Incident(models.Model):
             ),
             # The hourly limit and the insights go by started_at.
             models.Index(fields=["tenant", "started_at"], name="incident_started"),
+            # Search by words; what it reads never changes while alerts come in.
+            GinIndex(IncidentDocument(), name="incident_words"),
         ]
 
     def __str__(self) -> str:
@@ -207,6 +211,8 @@ class Event(models.Model):
         indexes: ClassVar = [
             # The timeline of one incident.
             models.Index(fields=["incident", "created_at", "id"], name="event_timeline"),
+            # Search by words in timelines.
+            GinIndex(EventDocument(), condition=SEARCHED_EVENTS, name="event_words"),
         ]
 
     def __str__(self) -> str:
