@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from config import clock
+
 Task = Callable[[], int]
 
 _tasks: dict[str, Task] = {}
@@ -25,6 +27,22 @@ def run() -> Iterator[tuple[str, int | Exception]]:
     """
     for name, task in _tasks.items():
         try:
-            yield name, task()
+            result: int | Exception = task()
         except Exception as error:  # noqa: BLE001 - reported by the caller, with the others
-            yield name, error
+            result = error
+        _note(name, result)
+        yield name, result
+
+
+def _note(name: str, result: int | Exception) -> None:
+    from config.operations.models import HousekeepingTask  # once the apps are ready
+
+    failure = f"{type(result).__name__}: {result}" if isinstance(result, Exception) else ""
+    HousekeepingTask.objects.update_or_create(
+        name=name,
+        defaults={
+            "last_run_at": clock.now(),
+            "last_count": None if isinstance(result, Exception) else result,
+            "last_error": failure,
+        },
+    )

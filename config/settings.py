@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env, EnvError
+
+from config.operations import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = BASE_DIR / ".data"
@@ -19,6 +22,11 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[:
 DATABASE_URL = env.str("DATABASE_URL", default="")
 # 0 for a pooler that cannot keep prepared statements (PgBouncer before 1.21).
 PREPARED_STATEMENTS = env.bool("DATABASE_PREPARED_STATEMENTS", default=True)
+LOG_LEVEL = env.str("LOG_LEVEL", default="WARNING" if DEBUG else "INFO")
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+METRICS_DIR = env.path("METRICS_DIR", default=DATA_DIR / "metrics")
+# 0 where no proxy speaks HTTPS for us: the admin's cookies then travel in the clear.
+HTTPS = env.bool("HTTPS", default=not DEBUG)
 SIGNING_KEY = env.str("SIGNING_KEY", default="")
 SIGNING_KEY_FILE = env.str("SIGNING_KEY_FILE", default="")
 try:
@@ -47,6 +55,22 @@ DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = (
     1_000_000_000 if PREPARED_STATEMENTS else None
 )
 
+# The metrics client reads these when it is imported.
+METRICS_DIR.mkdir(parents=True, exist_ok=True)
+os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(METRICS_DIR))
+
+LOGGING = logs.configuration(LOG_LEVEL)
+
+SECURE_SSL_REDIRECT = HTTPS
+# A key that was sent in the clear is not saved by a redirect, and probes do not follow any.
+SECURE_REDIRECT_EXEMPT = [r"^api/", r"^v1/", r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
@@ -64,11 +88,13 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "config.tenancy",
+    "config.operations",
     "incidents",
     "exports",
 ]
 
 MIDDLEWARE = [
+    "config.operations.middleware.RequestLog",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
