@@ -25,17 +25,13 @@ class Run(models.Model):
     run_id = models.CharField(max_length=128, db_collation="C")
     agent_id = models.CharField(max_length=128, null=True, blank=True, db_collation="C")
     goal = models.TextField(null=True, blank=True)
-    status = models.CharField(
-        max_length=10, choices=RunStatus.choices, default=RunStatus.RUNNING
-    )
+    status = models.CharField(max_length=10, choices=RunStatus.choices, default=RunStatus.RUNNING)
     started_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
     termination_reason = models.CharField(max_length=2000, null=True, blank=True)
     error = models.TextField(null=True, blank=True)
     total_tokens = models.BigIntegerField(null=True, blank=True)
-    total_cost_cents = models.DecimalField(
-        max_digits=16, decimal_places=4, null=True, blank=True
-    )
+    total_cost_cents = models.DecimalField(max_digits=16, decimal_places=4, null=True, blank=True)
     policy_snapshot_id = models.CharField(max_length=128, null=True, blank=True)
     is_synthetic = models.BooleanField(null=True)
     synthetic_scenario_id = models.CharField(max_length=128, null=True, blank=True)
