@@ -18,13 +18,6 @@ class Conformance(models.TextChoices):
     PDF_1_7 = "PDF 1.7", "PDF 1.7"
 
 
-class ControlStatus(models.TextChoices):
-    DEMONSTRATED = "demonstrated"
-    PARTIAL = "partial"
-    NO_EVIDENCE = "no_evidence"
-    NOT_APPLICABLE = "not_applicable"
-
-
 class ReviewState(models.TextChoices):
     """What a reviewer says of a bundle."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Self
 
-from django.db import models
+from config.tenancy.querysets import TenantScopedQuerySet
 
 
-class BundleQuerySet(models.QuerySet):
+class BundleQuerySet(TenantScopedQuerySet):
     def without_files(self) -> Self:
         """Everything but the documents themselves, which can be many megabytes each."""
         return self.defer("document", "pdf")
