@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -28,3 +30,28 @@ def django_db_modify_db_settings(
         test = connection.settings_dict["TEST"]
         name = test["NAME"] or f"test_{connection.settings_dict['NAME']}"
         test["NAME"] = f"{name}_{suffix}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flush_append_only_tables() -> Iterator[None]:
+    """Lets tests on real transactions empty the tables that the product never empties."""
+    from django.db.backends.postgresql.operations import DatabaseOperations
+
+    plain = DatabaseOperations.sql_flush
+
+    def sql_flush(self: Any, style: Any, tables: Any, **options: Any) -> list[str]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT relname, tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+                "WHERE NOT tgisinternal AND tgenabled = 'A'"
+            )
+            guards = cursor.fetchall()
+        return [
+            *(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}" for table, trigger in guards),
+            *plain(self, style, tables, **options),
+            *(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}" for table, trigger in guards),
+        ]
+
+    DatabaseOperations.sql_flush = sql_flush  # type: ignore[method-assign]
+    yield
+    DatabaseOperations.sql_flush = plain  # type: ignore[method-assign]

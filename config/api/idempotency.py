@@ -14,6 +14,7 @@ from config.api import renderers
 from config.api.parsers import read_body
 from config.api.views import Handler, TenantViewSet
 from config.errors import Invalid
+from config.tenancy import scope
 from config.tenancy.services import idempotency
 
 HEADER: Final = "Idempotency-Key"
@@ -58,12 +59,13 @@ class IdempotentMixin(_Base):
             return idempotency.Answer(response.status_code, body)
 
         try:
-            answer = idempotency.once(
-                tenant=self.tenant,
-                key=presented,
-                fingerprint=idempotency.fingerprint(path=request.path, body=read_body(request)),
-                work=work,
-            )
+            with scope.tenant(self.tenant.pk):
+                answer = idempotency.once(
+                    tenant=self.tenant,
+                    key=presented,
+                    fingerprint=idempotency.fingerprint(path=request.path, body=read_body(request)),
+                    work=work,
+                )
         except _NotKept as refusal:
             return refusal.response
         response = HttpResponse(

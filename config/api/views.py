@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn, cast
 from uuid import UUID
 
-from django.db import models, transaction
+from django.db import models
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
@@ -24,6 +24,7 @@ from config.api.parsers import ApiRequest
 from config.api.permissions import ANY_SCOPE
 from config.api.values import UUID_TEXT
 from config.errors import NotFound
+from config.tenancy import scope
 from config.tenancy.models import ApiKey, Tenant
 
 Handler = Callable[..., HttpResponseBase]
@@ -39,8 +40,9 @@ class TenantViewSet(GenericViewSet):
     and ``self.query`` (the values of the parameters), read bodies by
     ``SomeBody.read(request.data)`` and answer lists by :meth:`page`.
 
-    An unsafe request runs in one transaction that commits before it is answered, unless
-    ``transactional`` is false because its service sees to that. A handler refuses by raising.
+    A request runs in one transaction that sees only the key's tenant and commits before it is
+    answered, unless ``transactional`` is false because its service sees to that. A handler
+    refuses by raising.
     """
 
     action_scopes: ClassVar[dict[str, str]] = {}
@@ -104,9 +106,9 @@ class TenantViewSet(GenericViewSet):
 
     def perform(self, handler: Handler, request: Request) -> HttpResponseBase:
         """Runs the handler of a request that may be run, in a transaction where it needs one."""
-        if request.method in _SAFE or not self.transactional:
+        if not self.transactional:
             return handler(request, *self.args, **self.kwargs)
-        with transaction.atomic():
+        with scope.tenant(self.tenant.pk):
             return handler(request, *self.args, **self.kwargs)
 
     def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:

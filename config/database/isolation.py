@@ -34,9 +34,11 @@ BEGIN
                 IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
                     EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
                 END IF;
-                IF NOT pg_has_role(current_user, wanted, 'MEMBER') OR NOT EXISTS (
+                IF NOT EXISTS (
                     SELECT FROM pg_auth_members m
-                    WHERE m.roleid = wanted::regrole AND m.member = current_user::regrole
+                    JOIN pg_roles granted ON granted.oid = m.roleid
+                    JOIN pg_roles member ON member.oid = m.member
+                    WHERE granted.rolname = wanted AND member.rolname = current_user
                 ) THEN
                     EXECUTE format('GRANT %I TO %I', wanted, current_user);
                 END IF;

@@ -28,7 +28,9 @@ def append_only(*tables: str) -> list[migrations.RunSQL]:
         operations.append(
             migrations.RunSQL(
                 f"CREATE TRIGGER {trigger} BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
-                "FOR EACH STATEMENT EXECUTE FUNCTION firebreak_append_only()",
+                "FOR EACH STATEMENT EXECUTE FUNCTION firebreak_append_only(); "
+                # ALWAYS: session_replication_role does not switch it off.
+                f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}",
                 f"DROP TRIGGER {trigger} ON {table}",
             )
         )

@@ -279,9 +279,10 @@ def open_by_hand(
     run_id: str | None = None,
 ) -> Incident:
     """Opens an incident that a person saw: trigger manual, in a group of its own."""
-    at = clock.now()
-    id_ = clock.uuid7()
     with transaction.atomic():
+        writing.lock_creation(tenant.pk)
+        at = clock.now()
+        id_ = clock.uuid7()
         incident = Incident.objects.create(
             id=id_,
             tenant=tenant,

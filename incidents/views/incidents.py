@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from config import clock
 from config.actors import Actor
 from config.api.idempotency import IdempotentMixin
 from config.api.parameters import ListParameters, Parameters
@@ -38,7 +40,11 @@ from incidents.serializers.incidents import (
     SeverityBody,
 )
 from incidents.services import lifecycle
+from incidents.services.aggregation import writing
 from incidents.services.aggregation.writing import SUMMARY_COLUMNS
+
+# No transaction that creates incidents lasts longer than this.
+_SETTLED = timedelta(minutes=5)
 
 
 class IncidentViewSet(IdempotentMixin, TenantViewSet):
@@ -70,6 +76,8 @@ class IncidentViewSet(IdempotentMixin, TenantViewSet):
 
     @extend_schema(summary="List incidents", responses=IncidentSummary(many=True))
     def list(self, request: Request) -> Response:
+        if (as_of := self.query.get("as_of")) and as_of > clock.now() - _SETTLED:
+            writing.await_openings(self.tenant.pk)
         found = IncidentFilter(request.query_params, self.get_queryset()).qs
         return self.page(found.only(*SUMMARY_COLUMNS), IncidentSummary)
 

@@ -12,10 +12,9 @@ from operator import attrgetter, itemgetter
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import transaction
-
 from config import clock
 from config.database.columns import Columns, microseconds
+from config.tenancy import scope
 from config.tenancy.models import AggregationConfig, Tenant
 from incidents import facts
 from incidents.enums import EventType, Outcome, Severity
@@ -170,7 +169,7 @@ def fold(batch: Batch, *, via: str = "aggregation") -> Absorbed:
     check_known = len(batch.first) < len(batch)
     for _ in range(_MAX_ATTEMPTS):
         try:
-            with transaction.atomic():
+            with scope.tenant(batch.tenant_id):
                 return _fold(batch, via=via, check_known=check_known)
         except _PlanIsStale:
             check_known = True
@@ -179,7 +178,8 @@ def fold(batch: Batch, *, via: str = "aggregation") -> Absorbed:
 
 def reject(*, tenant: Tenant, count: int = 1) -> None:
     """Counts reports that were refused as a whole request, and so never came through the door."""
-    writing.write_tally(tenant.pk, {Outcome.REJECTED: count}, at=clock.now())
+    with scope.tenant(tenant.pk):
+        writing.write_tally(tenant.pk, {Outcome.REJECTED: count}, at=clock.now())
 
 
 def _fold(batch: Batch, *, via: str, check_known: bool) -> Absorbed:
@@ -218,7 +218,8 @@ def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
             router.opened,
             via=via,
             limit=batch.config.incidents_per_hour,
-            at=batch.at,
+            # Not batch.at: it must not lie before the lock was had (see writing.await_openings).
+            at=clock.now(),
         )
     counts = {
         Outcome.OPENED: outcomes.count(Outcome.OPENED),

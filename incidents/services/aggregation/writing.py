@@ -90,6 +90,15 @@ def lock_creation(tenant_id: str) -> None:
     run("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_CREATION_LOCK, tenant_id])
 
 
+def await_openings(tenant_id: str) -> None:
+    """Waits until every incident created before this moment can be seen.
+
+    Whoever creates one holds the creation lock from before its ``created_at`` until it commits,
+    so that a list seen as of this moment, or an earlier one, misses none.
+    """
+    run("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [_CREATION_LOCK, tenant_id])
+
+
 def known_calls(tenant_id: str, keys: Sequence[bytes]) -> dict[bytes, UUID | None]:
     """The incident of every key that is recorded already; null where it was prevented."""
     rows = run(

@@ -57,7 +57,7 @@ def test_list_costs_one_query_besides_the_key(
     api: ApiClient, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     api.get(KEYS)
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(3):  # with a savepoint and its release
         assert api.get(KEYS, {"name": "a"}).status_code == 200
 
 
@@ -170,7 +170,7 @@ def test_accept(api: ApiClient, accept: str, status: int) -> None:
         problem(answer, 406, "not_acceptable")
 
 
-@pytest.mark.parametrize("address", [KEYS, KEYS + "report/", KEYS + str(uuid4()) + "/"])
+@pytest.mark.parametrize("address", [KEYS, KEYS + "report/", KEYS + "bebf5d6b-c486-46ef-baef-31535197ab88" + "/"])
 def test_unknown_parameter_is_refused_everywhere(api: ApiClient, address: str) -> None:
     assert pointers(post(api, {}, f"{address}?unknown=1&x=2")) == ["/unknown", "/x"]
     if address != KEYS + "report/":
