@@ -2,7 +2,9 @@
 
 from incidents.models.alert import Alert, OutcomeTally
 from incidents.models.incident import Event, Incident, IncidentAgent, IncidentRun
+from incidents.models.rollup import RollupCategory, RollupChange, RollupDay, RollupHour
 from incidents.models.run import Run
+from incidents.models.target import SeverityTarget
 
 __all__ = [
     "Alert",
@@ -11,5 +13,10 @@ __all__ = [
     "IncidentAgent",
     "IncidentRun",
     "OutcomeTally",
+    "RollupCategory",
+    "RollupChange",
+    "RollupDay",
+    "RollupHour",
     "Run",
+    "SeverityTarget",
 ]

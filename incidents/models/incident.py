@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models import F, Func, Q, Value
+from django.db.models.functions import Coalesce, Now
 
 from config import clock
 from config.tenancy.models import Tenant
@@ -22,6 +22,21 @@ from incidents.enums import (
     Status,
 )
 from incidents.models.documents import SEARCHED_EVENTS, EventDocument, IncidentDocument
+from incidents.models.rollup import UNCATEGORIZED
+
+
+def _microseconds_to(column: str) -> models.GeneratedField:
+    return models.GeneratedField(
+        expression=Func(
+            F(column),
+            F("created_at"),
+            template="(extract(epoch FROM %(expressions)s) * 1000000)::bigint",
+            arg_joiner=" - ",
+            output_field=models.BigIntegerField(),
+        ),
+        output_field=models.BigIntegerField(null=True),
+        db_persist=True,
+    )
 
 
 class Incident(models.Model):
@@ -89,6 +104,10 @@ class Incident(models.Model):
     )
     resolution_summary = models.TextField(null=True, blank=True)
     postmortem_id = models.CharField(max_length=128, null=True, blank=True)
+
+    # Microseconds from created_at, kept by the database.
+    acknowledge_us = _microseconds_to("acknowledged_at")
+    resolve_us = _microseconds_to("resolved_at")
 
     objects = TenantScopedQuerySet.as_manager()
 
@@ -172,6 +191,35 @@ class Incident(models.Model):
             ),
             # The hourly limit and the insights go by started_at.
             models.Index(fields=["tenant", "started_at"], name="incident_started"),
+            # What still burns, by when it began: its calls and costs, and the oldest of it.
+            models.Index(
+                fields=["tenant", "started_at"],
+                condition=~Q(status=Status.RESOLVED),
+                name="incident_unresolved_started",
+            ),
+            # The latest (and the first) of a category and a resolution method, for every
+            # insight that names the incidents behind it.
+            models.Index(
+                F("tenant"),
+                Coalesce("category", Value(UNCATEGORIZED)),
+                Coalesce("resolution_method", Value("")),
+                F("started_at"),
+                F("id"),
+                name="incident_category",
+            ),
+            # Exact medians and service levels: those that took about so long, without the rows.
+            models.Index(
+                fields=["tenant", "acknowledge_us"],
+                condition=Q(acknowledge_us__isnull=False),
+                include=["started_at", "severity"],
+                name="incident_acknowledge_time",
+            ),
+            models.Index(
+                fields=["tenant", "resolve_us"],
+                condition=Q(resolve_us__isnull=False),
+                include=["started_at", "severity"],
+                name="incident_resolve_time",
+            ),
             # Search by words; what it reads never changes while alerts come in.
             GinIndex(IncidentDocument(), name="incident_words"),
         ]

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from django.db.models import QuerySet, Value
+from django.db.models import QuerySet
+from django.db.models.expressions import RawSQL
 
-from incidents.models import Event, Incident
-from incidents.models.documents import (
-    SEARCHED_EVENTS,
-    EventDocument,
-    IncidentDocument,
-    Matches,
-    Words,
-)
+from incidents.models import Incident
 
 Incidents = TypeVar("Incidents", bound=QuerySet[Incident])
 
@@ -27,9 +21,5 @@ def matching(queryset: Incidents, text: str, *, tenant: str | None = None) -> In
     word finds nothing. ``tenant`` says whose incidents ``queryset`` holds, where it holds only
     one tenant's: a common word then costs no more than that tenant's share.
     """
-    words = Words(Value(text), Value(tenant))
-    incidents = Incident.objects.filter(Matches(IncidentDocument(), words)).values("pk")
-    events = Event.objects.filter(SEARCHED_EVENTS, Matches(EventDocument(), words))
-    # One union, not two conditions joined by OR: each side is then found by its own index.
-    found = incidents.order_by().union(events.order_by().values("incident_id"))
+    found = RawSQL("SELECT incidents_found(%s, %s)", [text, tenant])
     return queryset.filter(pk__in=found)
