@@ -8,13 +8,12 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connection
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -38,7 +37,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--batch-size",
             type=int,
-            default=5_000,
+            default=10_000,
             metavar="N",
             help="alerts in one transaction, 1 to 10000 (default: %(default)s)",
         )
@@ -56,28 +55,18 @@ class Command(BaseCommand):
             )
         counts = dict.fromkeys(Outcome, 0)
         started = time.perf_counter()
-        with _progress() as advance, ThreadPoolExecutor(1) as folder:
-            # Reading and checking a batch overlaps with folding in the one before it. There is
-            # one folder, so batches go in in their order.
-            pending: Future[aggregation.Absorbed] | None = None
-            try:
-                for first_line, numbers, lines in _batches(file, batch_size):
-                    intake = reports.read_lines(lines, at=clock.now())
-                    for refusal in intake.refusals:
-                        number = first_line + numbers[refusal.index]
-                        for error in refusal.errors:
-                            where = f" {error.pointer}" if error.pointer else ""
-                            self.stderr.write(f"line {number}:{where} {error.detail}")
-                    batch = aggregation.prepare(
-                        tenant=owner, alerts=intake.alerts, rejected=len(intake.refusals)
-                    )
-                    if pending is not None:
-                        _add(counts, pending.result(), advance)
-                    pending = folder.submit(aggregation.fold, batch, via="aggregate")
-            finally:
-                if pending is not None:
-                    _add(counts, pending.result(), advance)
-                folder.submit(connection.close).result()
+        batches = _batches(file, batch_size)
+        with _progress() as advance, ThreadPoolExecutor(1) as reader:
+            # Reading and checking a batch overlaps with folding in the one before it.
+            ahead = reader.submit(_read, batches, owner)
+            while (read := ahead.result()) is not None:
+                ahead = reader.submit(_read, batches, owner)
+                for complaint in read.complaints:
+                    self.stderr.write(complaint)
+                absorbed = aggregation.fold(read.batch, via="aggregate")
+                for outcome, count in absorbed.counts.items():
+                    counts[outcome] += count
+                advance(absorbed.received)
         seconds = time.perf_counter() - started
         received = sum(counts.values())
         for outcome, count in counts.items():
@@ -88,38 +77,60 @@ class Command(BaseCommand):
             raise CommandError(f"{counts[Outcome.REJECTED]} bad lines were left out.", returncode=1)
 
 
-def _add(counts: dict[Outcome, int], absorbed: aggregation.Absorbed, advance: Any) -> None:
-    for outcome, count in absorbed.counts.items():
-        counts[outcome] += count
-    advance(absorbed.received)
+class _Read(NamedTuple):
+    """A batch that is ready to be folded in, and what is wrong with its bad lines."""
+
+    batch: aggregation.Batch
+    complaints: list[str]
 
 
-def _batches(file: str, size: int) -> Iterator[tuple[int, list[int], list[bytes]]]:
-    """Batches of lines: the number of a batch's first line, offsets from it, and the lines.
+def _read(batches: Iterator[_Lines], owner: Tenant) -> _Read | None:
+    """The next batch; None after the last. Touches no database."""
+    lines = next(batches, None)
+    if lines is None:
+        return None
+    intake = reports.read_lines(lines.texts, at=clock.now())
+    complaints = [
+        f"line {lines.numbers[refusal.index]}: {f'{error.pointer} ' if error.pointer else ''}"
+        f"{error.detail}"
+        for refusal in intake.refusals
+        for error in refusal.errors
+    ]
+    batch = aggregation.prepare(tenant=owner, alerts=intake.alerts, rejected=len(intake.refusals))
+    return _Read(batch, complaints)
 
-    Blank lines are nothing, but they are counted.
-    """
+
+class _Lines(NamedTuple):
+    """Lines of the file without their ends, and their numbers, counted from 1."""
+
+    numbers: list[int]
+    texts: list[bytes]
+
+
+def _batches(file: str, size: int) -> Iterator[_Lines]:
+    """The lines of a file in batches. Blank lines are nothing, but they are counted."""
+    number = 0
+    lines = _Lines([], [])
     with _opened(file) as stream:
-        first, numbers, lines = 1, [], []
-        number = 0
         try:
-            while line := stream.readline(MAX_LINE + 1):
+            while text := stream.readline(MAX_LINE + 1):
                 number += 1
-                if len(line) > MAX_LINE:
+                if len(text) > MAX_LINE:
                     raise CommandError(f"Line {number} is over {MAX_LINE} bytes.")
-                line = line.strip(b"\r\n")
-                if line.strip():
-                    numbers.append(number - first)
-                    lines.append(line)
-                if len(lines) == size:
-                    yield first, numbers, lines
-                    first, numbers, lines = number + 1, [], []
+                text = text.rstrip(b"\r\n")
+                if not text.strip():
+                    continue
+                lines.numbers.append(number)
+                lines.texts.append(text)
+                if len(lines.texts) == size:
+                    yield lines
+                    lines = _Lines([], [])
         except (OSError, EOFError, zlib.error) as error:
-            if lines:
-                yield first, numbers, lines
+            if lines.texts:
+                yield lines
             raise CommandError(f"{file} cannot be read after line {number}: {error}") from error
-        if lines:
-            yield first, numbers, lines
+        if lines.texts:
+            yield lines
 
 
 @contextmanager
