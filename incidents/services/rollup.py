@@ -1,0 +1,275 @@
+"""The sums over incidents: reading them exactly, folding what is new, proving them right.
+
+A reading adds three things in one statement, so in one snapshot: the sums of whole hours or days,
+the changes that are not folded into them yet, and the incidents themselves of those hours or days
+that only count in part. :func:`source` writes that relation; each reading sums its columns.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import transaction
+
+from config.database.statements import run
+from incidents.enums import CauseType, ResolutionMethod, Severity, Status
+from incidents.models.rollup import CHANGE_COLUMNS, SLOT_DIGITS, SLOT_EDGES, change_of
+
+# The first half of the advisory lock's key: the word "fold" in ASCII.
+_FOLD_LOCK: Final = 0x666F6C64
+_STEP: Final = 20_000
+
+HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """A table of sums: over which incidents each row goes, and what it sums.
+
+    ``keys`` and ``measures`` give the SQL of each column for a single change; the first key is
+    the time, whose column holds the start of its ``unit``.
+    """
+
+    table: str
+    unit: timedelta
+    keys: dict[str, str]
+    measures: dict[str, str]
+
+    @property
+    def time(self) -> str:
+        return next(iter(self.keys))
+
+    @property
+    def precision(self) -> str:
+        return "hour" if self.unit == HOUR else "day"
+
+
+def _when(condition: str) -> str:
+    return f"CASE WHEN {condition} THEN sign ELSE 0 END"
+
+
+def _times(column: str) -> str:
+    return f"COALESCE(sign * {column}, 0)"
+
+
+_INCIDENTS: Final = {"incidents": "sign"}
+_BY_SEVERITY: Final = {s.label: _when(f"severity = {int(s)}") for s in Severity}
+_BY_STATUS: Final = {str(s): _when(f"status = '{s}'") for s in Status}
+_BY_METHOD: Final = {str(m): _when(f"resolution_method = '{m}'") for m in ResolutionMethod}
+_BY_CAUSE: Final = {str(c): _when(f"cause_type = '{c}'") for c in CauseType}
+_ACKNOWLEDGED: Final = {
+    "acknowledge_count": _when("acknowledge_us IS NOT NULL"),
+    "acknowledge_us": _times("acknowledge_us"),
+}
+_RESOLVED: Final = {"resolve_us": _times("resolve_us")}
+_VOLUME: Final = {"calls": "sign * calls", "cost": "sign * cost"}
+
+HOURS: Final = Rollup(
+    table="incidents_rolluphour",
+    unit=HOUR,
+    keys={"hour": "date_trunc('hour', started_at, 'UTC')"},
+    measures=_INCIDENTS | _BY_SEVERITY | _BY_STATUS | _ACKNOWLEDGED | _RESOLVED | _VOLUME,
+)
+DAYS: Final = Rollup(
+    table="incidents_rollupday",
+    unit=DAY,
+    keys={"day": "(started_at AT TIME ZONE 'UTC')::date", "severity": "severity"},
+    measures=_INCIDENTS
+    | {name: _BY_STATUS[name] for name in (Status.OPEN, Status.ACKNOWLEDGED)}
+    | _BY_METHOD
+    | _BY_CAUSE
+    | _ACKNOWLEDGED
+    | _RESOLVED
+    | {
+        "acknowledge_slots": _times("incidents_slot(acknowledge_us)"),
+        "resolve_slots": _times("incidents_slot(resolve_us)"),
+    },
+)
+CATEGORIES: Final = Rollup(
+    table="incidents_rollupcategory",
+    unit=DAY,
+    keys={
+        "day": "(started_at AT TIME ZONE 'UTC')::date",
+        "category": "category",
+        "resolution_method": "resolution_method",
+    },
+    measures=_INCIDENTS | _RESOLVED | _VOLUME,
+)
+ROLLUPS: Final = (HOURS, DAYS, CATEGORIES)
+
+
+def floor(moment: datetime, unit: timedelta) -> datetime:
+    """The start of the hour or day of UTC that a moment is in."""
+    moment = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return moment.replace(hour=0) if unit == DAY else moment
+
+
+def source(
+    rollup: Rollup,
+    columns: Sequence[str],
+    *,
+    tenant: str,
+    since: datetime,
+    edges: Iterable[datetime] = (),
+) -> tuple[str, list[Any]]:
+    """The SQL of a relation, and its parameters, over a tenant's incidents from ``since`` on.
+
+    Its columns are those asked for (keys but the time, and measures to be summed) and before
+    them ``at``, which no whole hour or day carries across one of the ``edges``. A group may
+    come with ``incidents`` that sum to nothing, when all that was in it has moved.
+    """
+    cut = sorted({start for at in (since, *edges) if (start := floor(at, rollup.unit)) != at})
+    begin = floor(since, rollup.unit)
+    begin_key: Any = begin.date() if rollup.unit == DAY else begin
+    cut_keys = [start.date() for start in cut] if rollup.unit == DAY else cut
+    key_type = "date" if rollup.unit == DAY else "timestamptz"
+    expressions = rollup.keys | rollup.measures
+    of_change = ", ".join(f"{expressions[name]} AS {name}" for name in columns)
+    at = f"{rollup.time}::timestamp AT TIME ZONE 'UTC'" if rollup.unit == DAY else rollup.time
+    statement = f"""
+        SELECT {at} AS at, {", ".join(columns)} FROM {rollup.table}
+        WHERE tenant_id = %s AND {rollup.time} >= %s AND {rollup.time} <> ALL(%s::{key_type}[])
+        UNION ALL
+        SELECT started_at, {of_change} FROM incidents_rollupchange
+        WHERE tenant_id = %s AND started_at >= %s
+            AND {rollup.keys[rollup.time]} <> ALL(%s::{key_type}[])
+        UNION ALL
+        SELECT started_at, {of_change} FROM (
+            SELECT {change_of("i", 1)}
+            FROM unnest(%s::timestamptz[]) AS c(start) JOIN incidents_incident i
+                ON i.started_at >= c.start
+                AND i.started_at < c.start + interval '1 {rollup.precision}'
+            WHERE i.tenant_id = %s AND i.started_at >= %s
+        ) part
+    """  # noqa: S608 - only our own names and constants are interpolated
+    parameters = [tenant, begin_key, cut_keys, tenant, begin, cut_keys, cut, tenant, since]
+    return statement, parameters
+
+
+def slots(histogram: Decimal | None) -> dict[int, int]:
+    """The counts of a histogram that came as one number, by slot, in ascending order."""
+    digits = f"{histogram or Decimal(0):f}"
+    counts = {}
+    for slot, end in enumerate(range(len(digits), 0, -SLOT_DIGITS)):
+        count = int(digits[max(end - SLOT_DIGITS, 0) : end])
+        if count:
+            counts[slot] = count
+    return counts
+
+
+def slot_of(us: int) -> int:
+    """The slot that a time of so many microseconds is counted in."""
+    return bisect_right(SLOT_EDGES, us)
+
+
+def slot_range(slot: int) -> tuple[int | None, int | None]:
+    """The microseconds from which, and up to which, times are in a slot; None is unbounded."""
+    return (
+        SLOT_EDGES[slot - 1] if slot else None,
+        SLOT_EDGES[slot] if slot < len(SLOT_EDGES) else None,
+    )
+
+
+def fold() -> int:
+    """Adds to the sums what changed since the last time; how many changes that were.
+
+    Works in steps of their own transactions; while another process folds, it does nothing.
+    """
+    folded = 0
+    while True:
+        with transaction.atomic():
+            if not run("SELECT pg_try_advisory_xact_lock(%s)", [_FOLD_LOCK])[0][0]:
+                return folded
+            ((count,),) = run(_FOLD, [_STEP])
+        folded += count
+        if count < _STEP:
+            return folded
+
+
+def _summed(rollup: Rollup, changes: str) -> str:
+    keys = ", ".join(f"{sql} AS {name}" for name, sql in rollup.keys.items())
+    measures = ", ".join(f"sum({sql}) AS {name}" for name, sql in rollup.measures.items())
+    places = ", ".join(str(place) for place in range(1, len(rollup.keys) + 2))
+    return f"SELECT tenant_id, {keys}, {measures} FROM {changes} GROUP BY {places}"  # noqa: S608
+
+
+def _added(rollup: Rollup, changes: str) -> str:
+    names = ", ".join(rollup.keys | rollup.measures)
+    sums = ", ".join(f"{name} = t.{name} + excluded.{name}" for name in rollup.measures)
+    return f"""
+        INSERT INTO {rollup.table} AS t (tenant_id, {names}) {_summed(rollup, changes)}
+        ON CONFLICT (tenant_id, {", ".join(rollup.keys)}) DO UPDATE SET {sums}
+    """
+
+
+_INTO: Final = ", ".join(f"{r.table}_sums AS ({_added(r, 'taken')})" for r in ROLLUPS)
+_FOLD: Final = f"""
+WITH taken AS (
+    DELETE FROM incidents_rollupchange WHERE id IN (
+        SELECT id FROM incidents_rollupchange ORDER BY id LIMIT %s)
+    RETURNING {CHANGE_COLUMNS}
+), {_INTO}
+SELECT count(*) FROM taken
+"""  # noqa: S608 - only our own names and constants are interpolated
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A place where the sums are not those of the rows: of which table, and for which keys."""
+
+    table: str
+    tenant: str
+    keys: tuple[Any, ...]
+
+
+def differences(*, limit: int = 10) -> list[Difference]:
+    """Where the sums (with what is not folded yet) differ from the incidents; empty: nowhere.
+
+    Each table is compared in one statement, so while everything goes on.
+    """
+    found: list[Difference] = []
+    for rollup in ROLLUPS:
+        for tenant, *keys in run(_compare(rollup), [limit]):
+            found.append(Difference(rollup.table, tenant, tuple(keys)))
+    return found
+
+
+def _compare(rollup: Rollup) -> str:
+    keys = ", ".join(("tenant_id", *rollup.keys))
+    measures = rollup.measures
+    names = ", ".join(measures)
+    from_rows = _summed(
+        rollup,
+        f"(SELECT {change_of('i', 1)} FROM incidents_incident i) AS every",  # noqa: S608
+    )
+    negated = ", ".join(f"-{name}" for name in measures)
+    nothing = " AND ".join(f"sum({name}) = 0" for name in measures)
+    return f"""
+        SELECT {keys} FROM (
+            SELECT {keys}, {names} FROM {rollup.table}
+            UNION ALL {_summed(rollup, "incidents_rollupchange")}
+            UNION ALL SELECT {keys}, {negated} FROM ({from_rows}) rows
+        ) both_sides
+        GROUP BY {keys} HAVING NOT ({nothing})
+        ORDER BY {keys} LIMIT %s
+    """  # noqa: S608 - only our own names and constants are interpolated
+
+
+def rebuild() -> None:
+    """Makes the sums anew from the incidents; until it has, nobody can change an incident."""
+    with transaction.atomic():
+        run("SELECT pg_advisory_xact_lock(%s)", [_FOLD_LOCK])
+        run("LOCK TABLE incidents_incident IN SHARE MODE", [])
+        run("DELETE FROM incidents_rollupchange", [])
+        for rollup in ROLLUPS:
+            run(f"DELETE FROM {rollup.table}", [])  # noqa: S608 - our own name
+            run(
+                _added(rollup, f"(SELECT {change_of('i', 1)} FROM incidents_incident i) every"),  # noqa: S608
+                [],
+            )
