@@ -106,3 +106,41 @@ class RuleMode(models.TextChoices):
 
     SHADOW = "shadow"
     ACTIVE = "active"
+
+
+class PatternType(models.TextChoices):
+    """What several incidents may have in common."""
+
+    CATEGORY_CLUSTER = "category_cluster"
+    SEVERITY_SPIKE = "severity_spike"
+    CASCADE_FAILURE = "cascade_failure"
+
+
+class InsightKind(models.TextChoices):
+    """What an insight says, of similar incidents or of a category."""
+
+    SAME_METHOD = "same_method"
+    RECOVERY_ATTEMPTED = "recovery_attempted"
+    TIME_TO_RESOLVE = "time_to_resolve"
+    MOSTLY_RESOLVED = "mostly_resolved"
+    SELDOM_RESOLVED = "seldom_resolved"
+    SLOW_TO_RESOLVE = "slow_to_resolve"
+    QUICK_TO_RESOLVE = "quick_to_resolve"
+    FREQUENT = "frequent"
+    METHOD_WORKS = "method_works"
+
+
+class Similarity(models.TextChoices):
+    """What two incidents share; the first that they do counts, and ranks."""
+
+    SIGNATURE = "signature"
+    ERROR_CODE = "error_code"
+    CATEGORY = "category"
+
+    @property
+    def rank(self) -> int:
+        return list(type(self)).index(self)
+
+    @classmethod
+    def ranked(cls, rank: int) -> Similarity:
+        return list(cls)[rank]
