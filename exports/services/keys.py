@@ -12,6 +12,7 @@ import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -30,7 +31,7 @@ from config import clock
 from exports.errors import SigningKeyUnavailable
 from exports.models import SigningKey
 
-ALGORITHM = "Ed25519"
+ALGORITHM: Final = "Ed25519"
 # Any number that no other part of the house locks on: "fire" and "key" in ASCII.
 _LOCK = 0x66697265_6B6579
 

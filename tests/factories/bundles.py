@@ -8,6 +8,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from exports.services import controls, debrief
+
 STARTED = datetime(2026, 11, 16, 18, 15, 4, 250_000, tzinfo=UTC)
 
 
@@ -353,3 +355,32 @@ def bare() -> dict[str, Any]:
 def without(bundle: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """A copy of ``bundle`` with top-level members replaced."""
     return copy.deepcopy(bundle) | changes
+
+
+def soc2(facts: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A SOC 2 bundle over these facts."""
+    bundle: Any = facts or evidence()
+    return bundle | {
+        "bundle_type": "soc2",
+        "period": {"start": "2026-10-01T00:00:00.000Z", "end": "2027-01-01T00:00:00.000Z"},
+        "auditor_notes": None,
+        "controls": controls.assess(bundle),
+    }
+
+
+def executive(facts: dict[str, Any] | None = None) -> dict[str, Any]:
+    """An executive debrief over these facts."""
+    bundle: Any = facts or evidence()
+    return bundle | {"bundle_type": "executive_debrief"} | debrief.compose(bundle)
+
+
+KINDS = {"evidence": lambda facts=None: facts or evidence(), "soc2": soc2, "debrief": executive}
+
+
+def at(bundle: Any, pointer: str) -> Any:
+    """What stands at a JSON pointer; KeyError or IndexError when there is nothing."""
+    value = bundle
+    for token in pointer.split("/")[1:]:
+        key = token.replace("~1", "/").replace("~0", "~")
+        value = value[int(key)] if isinstance(value, list) else value[key]
+    return value

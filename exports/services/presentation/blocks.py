@@ -29,7 +29,13 @@ class Lines(TypedDict):
     lines: list[str | Mono]
 
 
-Cell = str | Badge | Mono | Lines
+class Wide(TypedDict):
+    """The only cell of a row that says more of the row above it."""
+
+    wide: str
+
+
+Cell = str | Badge | Mono | Lines | Wide
 
 
 class Column(TypedDict):

@@ -129,11 +129,13 @@ class _Axis:
             end = min(start, datetime.max.replace(tzinfo=UTC) - timedelta(seconds=2)) + timedelta(
                 seconds=1
             )
-        self.start, self.seconds = start, (end - start).total_seconds()
-        self.margin = margin
+        self.start, self.seconds, self.margin = start, (end - start).total_seconds(), margin
         self.same_day = start.date() == end.date()
         most = 7 if not narrow else 6 if self.same_day else 3
-        self.step = next((s for s in _STEPS if self.seconds / s <= most), _STEPS[-1])
+        fitting = [s for s in _STEPS if self.seconds / s <= most] or [_STEPS[-1]]
+        self.step = fitting[0]
+        if len(self.ticks()) < 2:
+            self.step = _STEPS[max(_STEPS.index(self.step) - 1, 0)]
         if self.step >= _DAY:
             self.label = "Date (UTC)"
         elif self.same_day:
@@ -150,7 +152,9 @@ class _Axis:
         epoch = self.start.replace(hour=0, minute=0, second=0, microsecond=0)
         passed = int((self.start - epoch).total_seconds())
         ticks: list[Tick] = []
-        offset = -(-passed // self.step) * self.step
+        # Steps of several days begin at the first midnight.
+        whole = min(self.step, _DAY)
+        offset = -(-passed // whole) * whole
         while True:
             try:
                 at = epoch + timedelta(seconds=offset)
@@ -194,13 +198,27 @@ def _spread(named: Sequence[tuple[str, str, datetime]], axis: _Axis) -> list[Mar
             edge = mark["at"]
     for number, mark in reversed(list(enumerate(marks))):
         if mark["side"] == "right":
-            under = [m["lane"] for m in marks[number + 1 :] if m["at"] - mark["at"] < _FLAG]
-            mark["lane"] = max(under, default=-1) + 1
+            mark["lane"] = _lane_over(mark, marks[number + 1 :])
     for number, mark in enumerate(marks):
         if mark["side"] == "left":
-            under = [m["lane"] for m in marks[:number] if mark["at"] - m["at"] < _FLAG]
-            mark["lane"] = max(under, default=-1) + 1
+            mark["lane"] = _lane_over(mark, marks[:number])
     return marks
+
+
+def _lane_over(mark: Mark, others: Sequence[Mark]) -> int:
+    """The lowest lane above those of ``others`` whose flags this one would touch."""
+    low, high = _span(mark)
+    touched = [
+        other["lane"] for other in others if _span(other)[0] < high and low < _span(other)[1]
+    ]
+    return max(touched, default=-1) + 1
+
+
+def _span(mark: Mark) -> tuple[float, float]:
+    """From where to where a mark's flag flies."""
+    if mark["side"] == "right":
+        return mark["at"], mark["at"] + _FLAG
+    return mark["at"] - _FLAG, mark["at"]
 
 
 def _chart(

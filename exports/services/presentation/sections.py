@@ -175,9 +175,10 @@ def _trace(run: RunFacts) -> Section:
             skipped = count(place - previous - 1, "step")
             rows.append(["⋯", f"{skipped} in the attached JSON", "", "", "", "", ""])
         previous = place
+        mine = _step(step, marked=step["step_index"] == violating)
         if step["step_index"] == violating:
-            marked.append(len(rows))
-        rows.append(_step(step, marked=step["step_index"] == violating))
+            marked.extend(range(len(rows), len(rows) + len(mine)))
+        rows.extend(mine)
     left = len(steps) - 1 - previous
     if left:
         rows.append(["⋯", f"{count(left, 'step')} in the attached JSON", "", "", "", "", ""])
@@ -207,15 +208,14 @@ def _trace(run: RunFacts) -> Section:
     )
 
 
-def _step(step: Step, *, marked: bool) -> list[Cell]:
+def _step(step: Step, *, marked: bool) -> list[list[Cell]]:
+    """The step's own row, and one with the beginning of its content if that is in the bundle."""
     agent = f" · {step['agent_id']}" if step["agent_id"] else ""
-    content = step.get("content")
-    return [
+    own: list[Cell] = [
         str(step["step_index"]),
         lines(
             f"{step['timestamp'][11:23].rstrip('Z')} · {step['step_type']}{agent}",
             "violation" if marked else None,
-            shorten(content, _EXCERPT) if content else None,
         ),
         verdict(step["status"]) if step["status"] else "—",
         dash(step["duration_ms"]),
@@ -223,6 +223,8 @@ def _step(step: Step, *, marked: bool) -> list[Cell]:
         _amount(step["cost_cents"]),
         exact(step["sha256"][:16]) if step["sha256"] else "no content",
     ]
+    content = step.get("content")
+    return [own, [{"wide": shorten(content, _EXCERPT)}]] if content else [own]
 
 
 def _worth_showing(steps: Sequence[Step], violating: int | None) -> list[int]:

@@ -59,6 +59,8 @@ def clean_all(value: Any, *, longest: int = LONGEST_WORD) -> Any:
             fit = [_fits(column["width"]) for column in value["columns"]]
             rows = [
                 [clean_all(cell, longest=long) for cell, long in zip(row, fit, strict=True)]
+                if len(row) == len(fit)
+                else clean_all(row)
                 for row in value["rows"]
             ]
             return value | {"rows": rows}

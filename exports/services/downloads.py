@@ -1,0 +1,54 @@
+"""The files of a stored bundle: the same bytes every time, from the bytes that were signed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from exports.models import Bundle
+from exports.services import bagit, sealing
+from exports.services.bagit import Payload
+from exports.services.sealing import Seal, SealedBundle
+
+Form = Literal["json", "pdf", "zip"]
+
+MEDIA_TYPES: dict[Form, str] = {
+    "json": "application/json",
+    "pdf": "application/pdf",
+    "zip": "application/zip",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file to hand over, under a name that says what it is."""
+
+    name: str
+    media_type: str
+    content: bytes
+
+
+def download(*, bundle: Bundle, form: Form) -> Download:
+    """One of the three forms of ``bundle``."""
+    content = {"json": _json, "pdf": _pdf, "zip": _zip}[form](bundle)
+    name = f"firebreak-{bundle.bundle_type.replace('_', '-')}-{bundle.pk}.{form}"
+    return Download(name, MEDIA_TYPES[form], content)
+
+
+def _json(bundle: Bundle) -> bytes:
+    seal = Seal(bundle.sha256, bytes(bundle.signature), bundle.key_id)
+    return sealing.json_document(SealedBundle(bytes(bundle.document), seal))
+
+
+def _pdf(bundle: Bundle) -> bytes:
+    return bytes(bundle.pdf)
+
+
+def _zip(bundle: Bundle) -> bytes:
+    payload = Payload(
+        document=bytes(bundle.document),
+        pdf=bytes(bundle.pdf),
+        signature=bytes(bundle.signature),
+        public_pem=bundle.key.public_pem.encode(),
+    )
+    return bagit.build(payload, manifest_signature=bytes(bundle.manifest_signature))
