@@ -8,7 +8,8 @@ class IncidentsConfig(AppConfig):
     def ready(self) -> None:
         from config import housekeeping
         from config.tenancy.services import idempotency
-        from incidents.services import aggregation
+        from incidents.services import aggregation, rollup
 
         housekeeping.register("stale incidents resolved", aggregation.resolve_stale)
+        housekeeping.register("changes folded into the sums", rollup.fold)
         housekeeping.register("kept answers purged", idempotency.purge)

@@ -6,6 +6,8 @@ from django.urls import path
 
 from incidents.views.alerts import AlertViewSet
 from incidents.views.incidents import IncidentViewSet
+from incidents.views.insights import InsightViewSet
+from incidents.views.learnings import LearningViewSet
 
 urlpatterns = [
     path("alerts/", AlertViewSet.as_view({"post": "create"}), name="alerts"),
@@ -35,5 +37,41 @@ urlpatterns = [
         "incidents/<pk>/alerts/",
         IncidentViewSet.as_view({"get": "list_alerts"}),
         name="incident-alerts",
+    ),
+    *(
+        path(
+            f"incidents/<pk>/{action}/",
+            LearningViewSet.as_view({"get": action}),
+            name=f"incident-{action}",
+        )
+        for action in ("learnings", "similar")
+    ),
+    *(
+        path(
+            f"insights/{action.replace('_', '-')}/",
+            InsightViewSet.as_view({"get": action}),
+            name=f"insights-{action.replace('_', '-')}",
+        )
+        for action in (
+            "stats",
+            "accounting",
+            "metrics",
+            "patterns",
+            "recurrence",
+            "cost_impact",
+            "trend",
+            "cost_trend",
+            "distribution",
+        )
+    ),
+    path(
+        "insights/recurrence/<category>/",
+        InsightViewSet.as_view({"get": "category_recurrence"}),
+        name="insights-category-recurrence",
+    ),
+    path(
+        "categories/<category>/learnings/",
+        InsightViewSet.as_view({"get": "category_learnings"}),
+        name="category-learnings",
     ),
 ]
