@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, NotRequired, TypedDict
 
 from exports.services.presentation.text import BREAK, Exact
+from exports.services.wording import count
 
 Tone = Literal["critical", "high", "medium", "low", "good", "bad", "neutral"]
 
@@ -75,6 +76,10 @@ class Fact(TypedDict):
     value: Cell
 
 
+# What a person reads through; the attached JSON has all of it, and the page says so.
+MOST_ROWS = 200
+# A text in a table is cut beyond this many characters.
+EXCERPT = 420
 # A section of so many rows and characters surely fits on one page.
 _SHORT_ROWS = 6
 _SHORT_TEXT = 1_200
@@ -198,3 +203,10 @@ def pairs(figures: Sequence[tuple[str, str]]) -> list[list[Cell]]:
 
 
 PAIRED = (column("Figure", 46), column("Found", -1), column("Figure", 46), column("Found", -1))
+
+
+def left_out(total: int, noun: str) -> str:
+    """What a note says of the rows that a table leaves out."""
+    if total <= MOST_ROWS:
+        return ""
+    return f"{count(total - MOST_ROWS, f'further {noun}')} can be read in the attached JSON."

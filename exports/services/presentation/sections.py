@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from exports.services.documents import Bundle, EvidenceFacts, RunFacts, Step
+from exports.services.documents import Bundle
+from exports.services.presentation import findings
 from exports.services.presentation.blocks import (
+    EXCERPT,
+    MOST_ROWS,
     PAIRED,
     Cell,
     Section,
     badge,
     column,
     dash,
-    exact,
     identifier,
+    left_out,
     lines,
-    number,
     pairs,
     section,
-    verdict,
 )
 from exports.services.wording import cents, count, duration, moment, shorten
-
-# What a person reads through; the attached JSON has all of it, and the page says so.
-MOST_ROWS = 200
-MOST_STEPS = 60
-MOST_TRACES = 12
-_EXCERPT = 420
 
 
 def common(bundle: Bundle) -> list[Section]:
@@ -35,10 +28,10 @@ def common(bundle: Bundle) -> list[Section]:
         scope(bundle),
         milestones(bundle),
         timeline(bundle),
-        *runs(bundle),
-        failures(bundle),
-        violations(bundle),
-        evidence(bundle),
+        *findings.runs(bundle),
+        findings.failures(bundle),
+        findings.violations(bundle),
+        findings.evidence(bundle),
         rules(bundle),
         totals(bundle),
         history(bundle),
@@ -105,7 +98,7 @@ def timeline(bundle: Bundle) -> Section:
             moment(entry["at"]),
             entry["event_type"].replace("_", " "),
             lines(dash(entry["actor"]), f"via {entry['via']}"),
-            shorten(entry["description"], _EXCERPT),
+            shorten(entry["description"], EXCERPT),
         ]
         for entry in entries[:MOST_ROWS]
     ]
@@ -119,206 +112,8 @@ def timeline(bundle: Bundle) -> Section:
         ],
         rows=rows,
         empty="No event was recorded.",
-        note=_left_out(len(entries), MOST_ROWS, "event"),
+        note=left_out(len(entries), "event"),
     )
-
-
-def runs(bundle: Bundle) -> list[Section]:
-    listed = bundle["runs"]
-    rows: list[list[Cell]] = [
-        [
-            lines(identifier(run["run_id"]), shorten(run["goal"] or "", 160)),
-            badge(run["status"]),
-            dash(run["agent_id"]),
-            str(run["trace"]["step_count"]) if run["trace"] else "no trace",
-            dash(run["total_tokens"]),
-            _amount(run["total_cost_cents"]),
-        ]
-        for run in listed[:MOST_ROWS]
-    ]
-    overview = section(
-        "Runs",
-        columns=[
-            column("Run and goal", -1),
-            column("Status", 22),
-            column("Agent", 26),
-            column("Steps", 16, "right"),
-            column("Tokens", 18, "right"),
-            column("Cost, cents", 21, "right"),
-        ],
-        rows=rows,
-        empty="No run is linked to this incident.",
-        note=_left_out(len(listed), MOST_ROWS, "run"),
-    )
-    traced = [run for run in listed if run["trace"] and run["trace"]["steps"]]
-    sections = [overview, *[_trace(run) for run in traced[:MOST_TRACES]]]
-    if len(traced) > MOST_TRACES:
-        sections[-1]["note"] = (
-            f"{count(len(traced) - MOST_TRACES, 'further trace')} can be read in the attached JSON."
-        )
-    return sections
-
-
-def _trace(run: RunFacts) -> Section:
-    trace = run["trace"]
-    if trace is None:
-        raise AssertionError
-    steps = trace["steps"]
-    violating = trace["violation_step_index"]
-    shown = _worth_showing(steps, violating)
-    rows: list[list[Cell]] = []
-    marked: list[int] = []
-    previous = -1
-    for place in shown:
-        step = steps[place]
-        if place != previous + 1:
-            skipped = count(place - previous - 1, "step")
-            rows.append(["⋯", f"{skipped} in the attached JSON", "", "", "", "", ""])
-        previous = place
-        mine = _step(step, marked=step["step_index"] == violating)
-        if step["step_index"] == violating:
-            marked.extend(range(len(rows), len(rows) + len(mine)))
-        rows.extend(mine)
-    left = len(steps) - 1 - previous
-    if left:
-        rows.append(["⋯", f"{count(left, 'step')} in the attached JSON", "", "", "", "", ""])
-    return section(
-        f"Trace {shorten(trace['trace_id'], 130)} of run {shorten(run['run_id'], 130)}",
-        level=2,
-        columns=[
-            column("#", 11, "right"),
-            column("When (UTC), type, agent", -1),
-            column("Status", 21),
-            column("ms", 15, "right"),
-            column("Tokens", 16, "right"),
-            column("Cents", 17, "right"),
-            column("SHA-256 begins", 31),
-        ],
-        rows=rows,
-        marked=marked,
-        text=[
-            f"{count(trace['step_count'], 'step').capitalize()}."
-            + (
-                f" The violation is at step {violating}, which is marked."
-                if violating is not None
-                else ""
-            )
-            + " The hashes are given in full in the attached JSON."
-        ],
-    )
-
-
-def _step(step: Step, *, marked: bool) -> list[list[Cell]]:
-    """The step's own row, and one with the beginning of its content if that is in the bundle."""
-    agent = f" · {step['agent_id']}" if step["agent_id"] else ""
-    own: list[Cell] = [
-        str(step["step_index"]),
-        lines(
-            f"{step['timestamp'][11:23].rstrip('Z')} · {step['step_type']}{agent}",
-            "violation" if marked else None,
-        ),
-        verdict(step["status"]) if step["status"] else "—",
-        dash(step["duration_ms"]),
-        dash(step["tokens"]),
-        _amount(step["cost_cents"]),
-        exact(step["sha256"][:16]) if step["sha256"] else "no content",
-    ]
-    content = step.get("content")
-    return [own, [{"wide": shorten(content, _EXCERPT)}]] if content else [own]
-
-
-def _worth_showing(steps: Sequence[Step], violating: int | None) -> list[int]:
-    """The first and last steps, and those around the violation, when all would be too many."""
-    if len(steps) <= MOST_STEPS:
-        return list(range(len(steps)))
-    third = MOST_STEPS // 3
-    chosen = {*range(third), *range(len(steps) - third, len(steps))}
-    if violating is not None:
-        place = next((n for n, step in enumerate(steps) if step["step_index"] == violating), None)
-        if place is not None:
-            chosen |= {*range(max(0, place - third // 2), min(len(steps), place + third // 2))}
-    return sorted(chosen)
-
-
-def failures(bundle: Bundle) -> Section:
-    listed = bundle["failures"]
-    rows: list[list[Cell]] = [
-        [
-            moment(failure["occurred_at"]),
-            lines(failure["error_code"], failure["failure_type"].replace("_", " ")),
-            lines(
-                shorten(failure["error_message"] or "no message", _EXCERPT),
-                identifier(failure["run_id"]),
-            ),
-            lines(dash(failure["model"]), _length(failure["duration_ms"])),
-        ]
-        for failure in listed[:MOST_ROWS]
-    ]
-    return section(
-        "Failures",
-        columns=[
-            column("When", 41),
-            column("Error", 42),
-            column("Message and run", -1),
-            column("Model", 26),
-        ],
-        rows=rows,
-        empty="No failure was recorded.",
-        note=_left_out(len(listed), MOST_ROWS, "failure"),
-    )
-
-
-def violations(bundle: Bundle) -> Section:
-    listed = bundle["violations"]
-    rows: list[list[Cell]] = [
-        [
-            moment(violation["occurred_at"]),
-            badge(violation["severity"]),
-            lines(identifier(violation["policy_id"]), identifier(violation["rule_id"])),
-            lines(
-                shorten(violation["reason"] or "no reason given", _EXCERPT),
-                identifier(violation["run_id"]),
-            ),
-            lines(
-                f"found {shorten(dash(violation['evaluated_value']), 60)}",
-                f"allowed {shorten(dash(violation['threshold_condition']), 60)}",
-            ),
-        ]
-        for violation in listed[:MOST_ROWS]
-    ]
-    return section(
-        "Policy violations",
-        columns=[
-            column("When", 41),
-            column("Severity", 21),
-            column("Policy and rule", 32),
-            column("Reason and run", -1),
-            column("Value", 27),
-        ],
-        rows=rows,
-        empty="No policy violation was recorded.",
-        note=_left_out(len(listed), MOST_ROWS, "violation"),
-    )
-
-
-def evidence(bundle: Bundle) -> Section:
-    listed = bundle["evidence"]
-    return section(
-        "Evidence",
-        columns=[column("Captured", 41), column("Kind", 30), column("Payload and SHA-256", -1)],
-        rows=[_payload(item) for item in listed[:MOST_ROWS]],
-        empty="No evidence was recorded.",
-        note=_left_out(len(listed), MOST_ROWS, "payload"),
-    )
-
-
-def _payload(item: EvidenceFacts) -> list[Cell]:
-    recovery = {True: "recovery was executed", False: "recovery was not executed", None: None}
-    return [
-        moment(item["captured_at"]),
-        lines(item["kind"].replace("_", " "), recovery[item["recovery_executed"]]),
-        lines(identifier(shorten(item["data"], _EXCERPT)), exact(item["sha256"])),
-    ]
 
 
 def rules(bundle: Bundle) -> Section:
@@ -344,7 +139,7 @@ def rules(bundle: Bundle) -> Section:
         ],
         rows=rows,
         empty="No rule of this kind was in force.",
-        note=_left_out(len(listed), MOST_ROWS, "rule"),
+        note=left_out(len(listed), "rule"),
     )
 
 
@@ -392,7 +187,7 @@ def history(bundle: Bundle) -> Section:
         ],
         rows=rows,
         empty="No lesson was recorded.",
-        note=_left_out(len(lessons), MOST_ROWS, "lesson"),
+        note=left_out(len(lessons), "lesson"),
     )
 
 
@@ -405,24 +200,24 @@ def limits(bundle: Bundle) -> list[Section]:
             columns=[column("What", 50), column("Why", -1), column("Where in the JSON", 46)],
             rows=[
                 [
-                    shorten(item["what"], _EXCERPT),
-                    shorten(item["reason"], _EXCERPT),
+                    shorten(item["what"], EXCERPT),
+                    shorten(item["reason"], EXCERPT),
                     identifier(item["pointer"]),
                 ]
                 for item in redacted[:MOST_ROWS]
             ],
             empty="Nothing was redacted.",
-            note=_left_out(len(redacted), MOST_ROWS, "redaction"),
+            note=left_out(len(redacted), "redaction"),
         ),
         section(
             "Gaps",
             columns=[column("What about", 60), column("What is missing", -1)],
             rows=[
-                [shorten(gap["subject"], _EXCERPT), shorten(gap["detail"], _EXCERPT)]
+                [shorten(gap["subject"], EXCERPT), shorten(gap["detail"], EXCERPT)]
                 for gap in gaps[:MOST_ROWS]
             ],
             empty="No gap is known.",
-            note=_left_out(len(gaps), MOST_ROWS, "gap"),
+            note=left_out(len(gaps), "gap"),
         ),
     ]
 
@@ -442,19 +237,5 @@ def attestation(bundle: Bundle) -> Section:
     )
 
 
-def _left_out(total: int, shown: int, noun: str) -> str:
-    if total <= shown:
-        return ""
-    return f"{count(total - shown, f'further {noun}')} can be read in the attached JSON."
-
-
 def _when(at: str | None) -> str:
     return moment(at) if at else "—"
-
-
-def _amount(amount: str | None) -> str:
-    return number(cents(amount).removesuffix(" cents")) if amount is not None else "—"
-
-
-def _length(milliseconds: int | None) -> str | None:
-    return f"{number(f'{milliseconds:,}')} ms" if milliseconds is not None else None
