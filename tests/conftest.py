@@ -47,6 +47,7 @@ def _flush_append_only_tables() -> Iterator[None]:
             )
             guards = cursor.fetchall()
         return [
+            "SET LOCAL session_replication_role = replica",
             *(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}" for table, trigger in guards),
             *plain(self, style, tables, **options),
             *(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}" for table, trigger in guards),

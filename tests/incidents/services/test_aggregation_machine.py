@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -148,7 +149,7 @@ def test_absorb_in_any_cut_is_as_one_by_one(batch: list[reference.Alert], cuts: 
             )
             outcomes: list[int] = []
             bounds = [0, *(edge for edge in edges if edge < len(batch)), len(batch)]
-            for start, end in zip(bounds, bounds[1:], strict=False):
+            for start, end in itertools.pairwise(bounds):
                 absorbed = aggregation.absorb(
                     tenant=tenant, alerts=[as_report(alert) for alert in batch[start:end]]
                 )
