@@ -132,9 +132,9 @@ def _prepare(
 ) -> Batch:
     count = len(reports)
     received = microseconds(at)
-    values = dict(zip(_FIELDS, zip(*map(_values, reports), strict=True), strict=True))
-    if not values:
-        values = dict.fromkeys(_FIELDS, ())
+    rows = list(map(_values, reports))
+    by_field = zip(*rows, strict=True) if rows else [()] * len(_FIELDS)
+    values: dict[str, Sequence[Any]] = dict(zip(_FIELDS, by_field, strict=True))
     times = [received if t is None else microseconds(t) for t in values["occurred_at"]]
     triggers, groups = values["trigger_type"], values["group_key"]
     if count and triggers.count(triggers[0]) == count and groups.count(groups[0]) == count:
