@@ -1,0 +1,1 @@
+"""Lessons and proposals: what went wrong becomes policy."""
