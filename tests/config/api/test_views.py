@@ -170,7 +170,9 @@ def test_accept(api: ApiClient, accept: str, status: int) -> None:
         problem(answer, 406, "not_acceptable")
 
 
-@pytest.mark.parametrize("address", [KEYS, KEYS + "report/", KEYS + "bebf5d6b-c486-46ef-baef-31535197ab88" + "/"])
+@pytest.mark.parametrize(
+    "address", [KEYS, KEYS + "report/", KEYS + "bebf5d6b-c486-46ef-baef-31535197ab88/"]
+)
 def test_unknown_parameter_is_refused_everywhere(api: ApiClient, address: str) -> None:
     assert pointers(post(api, {}, f"{address}?unknown=1&x=2")) == ["/unknown", "/x"]
     if address != KEYS + "report/":
