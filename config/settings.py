@@ -90,6 +90,7 @@ INSTALLED_APPS = [
     "config.tenancy",
     "config.operations",
     "incidents",
+    "lessons",
     "exports",
 ]
 

@@ -19,6 +19,7 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("api/v1/whoami/", WhoAmIViewSet.as_view({"get": "retrieve"}), name="whoami"),
     path("api/v1/", include("incidents.urls")),
+    path("api/v1/", include("lessons.urls")),
     # Last: what nothing above matched.
     re_path(r"^api/", problems.unknown_address),
 ]
