@@ -147,7 +147,7 @@ def _find(digest: bytes) -> ApiKey | None:
         connection.close()
         rows = statements.run(_FIND, [digest])
     # So Django need not ask the same by a query of its own.
-    connection.health_check_done = True
+    connection.health_check_done = True  # type: ignore[attr-defined]
     if not rows:
         return None
     split = len(_KEY_FIELDS)
