@@ -47,12 +47,13 @@ def check(value: Any) -> None:
         raise Invalid(errors)
 
 
-def problems(value: Any) -> list[FieldError]:
+def problems(value: Any, *, repeated_keys: bool = True) -> list[FieldError]:
     """What a parsed value holds that the contract refuses, at most 100 places.
 
     Pointers are relative to ``value``. Nesting counts from it: itself, if a container, is 1 deep.
+    Keys that are given more than once pass when ``repeated_keys`` is false.
     """
-    return list(islice(_problems(value), MAX_ERRORS))
+    return list(islice(_problems(value, repeated_keys=repeated_keys), MAX_ERRORS))
 
 
 def pointer(*tokens: str | int) -> str:
@@ -162,7 +163,7 @@ def _count_keys(container: Any, room: int) -> int:
     return keys
 
 
-def _problems(root: Any) -> Iterator[FieldError]:
+def _problems(root: Any, *, repeated_keys: bool) -> Iterator[FieldError]:
     # A stack instead of recursion: the value may be deeper than Python's own.
     pending: list[tuple[Any, str, int]] = [(root, "", 1)]
     while pending:
@@ -182,7 +183,7 @@ def _problems(root: Any) -> Iterator[FieldError]:
             if depth > MAX_DEPTH:
                 yield FieldError(place, f"is nested deeper than {MAX_DEPTH} levels")
                 continue
-            if isinstance(value, RepeatedKeys):
+            if repeated_keys and isinstance(value, RepeatedKeys):
                 for key in value.repeated:
                     yield FieldError(place + pointer(key), "is given more than once")
             if isinstance(value, dict):

@@ -164,9 +164,12 @@ _DESCRIPTION: Final[dict[str, str]] = {
 }
 
 # What may hide something that msgspec lets through and the database or the contract does not:
-# escapes (NUL), numbers that are too long or too large, deep nesting.
+# escapes (NUL), numbers that are too long or too large, deep nesting. A number such as 1e9 is
+# stored four times as long as it was sent, hence the length.
 _SUSPICIOUS_METADATA = re.compile(rb"\\u|[0-9]{16}|[eE][+-]?[0-9]{2}")
 _SAFE_BRACKETS = 24
+_SAFE_METADATA_BYTES = MAX_METADATA_BYTES // 4
+_MAX_ERRORS = 20
 # The one character that msgspec decodes and neither the contract nor PostgreSQL allows.
 _NUL_ESCAPE = b"\\u0000"
 
@@ -269,16 +272,30 @@ def _is_acceptable(alert: Alert, latest: datetime) -> bool:
     if occurred is not None and not _EPOCH <= occurred <= latest:
         return False
     metadata = alert.metadata
-    return metadata is _RAW_NOTHING or _is_plain_object(bytes(metadata))
+    return metadata is _RAW_NOTHING or _is_sound_object(bytes(metadata))
 
 
-def _is_plain_object(raw: bytes) -> bool:
-    return (
-        raw[:1] == b"{"
-        and len(raw) <= MAX_METADATA_BYTES
+def _is_sound_object(raw: bytes) -> bool:
+    """Whether metadata is what the contract allows; False also when in doubt.
+
+    Raises UnicodeDecodeError: msgspec checks the form of what it leaves raw, not its encoding.
+    """
+    if raw[:1] != b"{" or len(raw) > MAX_METADATA_BYTES:
+        return False
+    if not raw.isascii():
+        raw.decode()
+    if (
+        len(raw) <= _SAFE_METADATA_BYTES
         and raw.count(b"{") + raw.count(b"[") <= _SAFE_BRACKETS
         and not _SUSPICIOUS_METADATA.search(raw)
-    )
+    ):
+        return True
+    try:
+        # As it lies in the alert, so that nesting is counted from there.
+        value = strictjson.loads(b'{"metadata":%b}' % raw)["metadata"]
+    except Invalid:
+        return False
+    return len(msgspec.json.encode(value)) <= MAX_METADATA_BYTES
 
 
 def _examined(data: bytes) -> tuple[Any, list[FieldError]]:
@@ -292,10 +309,13 @@ _KNOWN: Final = frozenset(Alert.__struct_fields__)
 
 
 def _explain(item: Any, latest: datetime) -> Alert | list[FieldError]:
-    """The alert that a parsed JSON value is, or everything that is wrong with it."""
+    """The alert that a parsed JSON value is, or what is wrong with it (at most 20 things).
+
+    A key that is given twice has its last value, as msgspec takes it.
+    """
     if not isinstance(item, dict):
         return [FieldError("", "must be a JSON object")]
-    errors = list(strictjson.problems(item))
+    errors = strictjson.problems(item, repeated_keys=False)
     broken = {error.pointer.split("/")[1] for error in errors if error.pointer}
     for name in item:
         if name not in _KNOWN:
@@ -313,7 +333,7 @@ def _explain(item: Any, latest: datetime) -> Alert | list[FieldError]:
         else:
             errors.append(FieldError(f"/{name}", error))
     if errors:
-        return errors
+        return errors[:_MAX_ERRORS]
     return _alert_decoder.decode(msgspec.json.encode(good))
 
 
