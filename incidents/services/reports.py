@@ -170,6 +170,8 @@ _SUSPICIOUS_METADATA = re.compile(rb"\\u|[0-9]{16}|[eE][+-]?[0-9]{2}")
 _SAFE_BRACKETS = 24
 _SAFE_METADATA_BYTES = MAX_METADATA_BYTES // 4
 _MAX_ERRORS = 20
+# What decoding raises for a text that has to be explained; the last by nesting without end.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 # The one character that msgspec decodes and neither the contract nor PostgreSQL allows.
 _NUL_ESCAPE = b"\\u0000"
 
@@ -182,7 +184,7 @@ def read_alert(data: bytes, *, at: datetime) -> Alert:
         alert = _alert_decoder.decode(data)
         if _is_acceptable(alert, _latest(at)):
             return alert
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except _UNREADABLE:
         pass
     value, errors = _examined(data)
     alert_or_errors = errors or _explain(value, _latest(at))
@@ -200,7 +202,7 @@ def read_batch(data: bytes, *, at: datetime) -> Intake:
         alerts = _batch_decoder.decode(data).alerts
         if 1 <= len(alerts) <= MAX_BATCH and all([_is_acceptable(a, latest) for a in alerts]):
             return Intake(alerts)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except _UNREADABLE:
         pass
     value = strictjson.parse(data)
     if not isinstance(value, dict):
@@ -235,7 +237,7 @@ def read_lines(lines: Sequence[bytes], *, at: datetime) -> Intake:
             alerts = _lines_decoder.decode_lines(joined)
             if len(alerts) == len(lines) and all([_is_acceptable(a, latest) for a in alerts]):
                 return Intake(alerts)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except _UNREADABLE:
             pass
     intake = Intake()
     decode = _alert_decoder.decode
@@ -246,7 +248,7 @@ def read_lines(lines: Sequence[bytes], *, at: datetime) -> Intake:
                 if _is_acceptable(alert, latest):
                     intake.alerts.append(alert)
                     continue
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except _UNREADABLE:
             pass
         value, errors = _examined(line)
         _sort(intake, index, errors or _explain(value, latest))

@@ -52,7 +52,7 @@ def _work(
     try:
         barrier.wait()
         answer, failure = function(**call), None
-    except BaseException:
+    except BaseException:  # noqa: BLE001
         answer, failure = None, traceback.format_exc()
     connections.close_all()
     pipe.send((answer, failure))
