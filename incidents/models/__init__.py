@@ -1,22 +1,39 @@
 """The tables of incidents: reports, what they were folded into, and the facts behind them."""
 
 from incidents.models.alert import Alert, OutcomeTally
+from incidents.models.cost import CostAnomaly, CostRecord
+from incidents.models.evidence import Evidence
+from incidents.models.failure import Failure
 from incidents.models.incident import Event, Incident, IncidentAgent, IncidentRun
 from incidents.models.rollup import RollupCategory, RollupChange, RollupDay, RollupHour
-from incidents.models.run import Run
+from incidents.models.rule import PolicyRule, Prevention, RuleRevision, RuleSet
+from incidents.models.run import Run, Step, Trace
 from incidents.models.target import SeverityTarget
+from incidents.models.violation import PolicyEvaluation, Violation
 
 __all__ = [
     "Alert",
+    "CostAnomaly",
+    "CostRecord",
     "Event",
+    "Evidence",
+    "Failure",
     "Incident",
     "IncidentAgent",
     "IncidentRun",
     "OutcomeTally",
+    "PolicyEvaluation",
+    "PolicyRule",
+    "Prevention",
     "RollupCategory",
     "RollupChange",
     "RollupDay",
     "RollupHour",
+    "RuleRevision",
+    "RuleSet",
     "Run",
     "SeverityTarget",
+    "Step",
+    "Trace",
+    "Violation",
 ]

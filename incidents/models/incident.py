@@ -220,6 +220,12 @@ class Incident(models.Model):
                 include=["started_at", "severity"],
                 name="incident_resolve_time",
             ),
+            # The recurrences of an incident, and the resolved ones like it.
+            models.Index(
+                fields=["tenant", "signature", "-created_at"],
+                condition=Q(signature__isnull=False),
+                name="incident_signature",
+            ),
             # Search by words; what it reads never changes while alerts come in.
             GinIndex(IncidentDocument(), name="incident_words"),
         ]
