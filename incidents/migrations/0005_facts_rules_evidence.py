@@ -394,6 +394,29 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="Trace",
+            fields=[
+                (
+                    "id",
+                    models.UUIDField(
+                        default=config.clock.uuid7,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("run_id", models.CharField(db_collation="C", max_length=128)),
+                ("trace_id", models.CharField(db_collation="C", max_length=128)),
+                ("violation_step_index", models.BigIntegerField(blank=True, null=True)),
+                ("violation_timestamp", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField()),
+                ("updated_at", models.DateTimeField()),
+            ],
+            options={
+                "ordering": ["-created_at", "-id"],
+            },
+        ),
+        migrations.CreateModel(
             name="Step",
             fields=[
                 (
@@ -418,32 +441,28 @@ class Migration(migrations.Migration):
                 ("status", models.CharField(max_length=200, null=True)),
                 ("content", models.TextField(null=True)),
                 ("sha256", models.CharField(db_collation="C", max_length=64, null=True)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenancy.tenant",
+                    ),
+                ),
+                (
+                    "trace",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="steps",
+                        to="incidents.trace",
+                    ),
+                ),
             ],
             options={
                 "ordering": ["step_index"],
-            },
-        ),
-        migrations.CreateModel(
-            name="Trace",
-            fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=config.clock.uuid7,
-                        editable=False,
-                        primary_key=True,
-                        serialize=False,
-                    ),
-                ),
-                ("run_id", models.CharField(db_collation="C", max_length=128)),
-                ("trace_id", models.CharField(db_collation="C", max_length=128)),
-                ("violation_step_index", models.BigIntegerField(blank=True, null=True)),
-                ("violation_timestamp", models.DateTimeField(blank=True, null=True)),
-                ("created_at", models.DateTimeField()),
-                ("updated_at", models.DateTimeField()),
-            ],
-            options={
-                "ordering": ["-created_at", "-id"],
             },
         ),
         migrations.CreateModel(
@@ -674,17 +693,6 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddField(
-            model_name="step",
-            name="tenant",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="tenancy.tenant",
-            ),
-        ),
-        migrations.AddField(
             model_name="trace",
             name="incident",
             field=models.ForeignKey(
@@ -703,16 +711,6 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.PROTECT,
                 related_name="+",
                 to="tenancy.tenant",
-            ),
-        ),
-        migrations.AddField(
-            model_name="step",
-            name="trace",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="steps",
-                to="incidents.trace",
             ),
         ),
         migrations.AddField(
