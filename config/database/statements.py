@@ -7,20 +7,27 @@ transaction that Django holds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
 
 
-def run(statement: str, parameters: Sequence[Any], *, using: str = DEFAULT_DB_ALIAS) -> list[Any]:
+def run(
+    statement: str,
+    parameters: Sequence[Any] | Mapping[str, Any],
+    *,
+    prepare: bool = True,
+    using: str = DEFAULT_DB_ALIAS,
+) -> list[Any]:
     """The rows of ``statement``, as tuples; an empty list when it returns none.
 
+    Not to ``prepare`` it is to have it planned anew, for the very values it is run with.
     Raises Django's own database errors.
     """
     connection = connections[using]
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(statement, parameters, prepare=True)
+        cursor.execute(statement, parameters, prepare=prepare)
         return cursor.fetchall() if cursor.description else []

@@ -332,6 +332,21 @@ class Migration(migrations.Migration):
                 name="target_resolve_positive",
             ),
         ),
+        migrations.AddIndex(
+            model_name="rollupcategory",
+            index=models.Index(
+                fields=["tenant", "day"],
+                include=(
+                    "category",
+                    "resolution_method",
+                    "incidents",
+                    "resolve_us",
+                    "calls",
+                    "cost",
+                ),
+                name="rollup_category_read",
+            ),
+        ),
         migrations.RunSQL(documents.CREATE_FOUND, documents.DROP_FOUND),
         migrations.RunSQL(rollup.CREATE_FUNCTIONS, rollup.DROP_FUNCTIONS),
         *isolate(

@@ -10,10 +10,8 @@ from fractions import Fraction
 from typing import Any, Final
 
 from config import clock
-from config.database.statements import run
 from config.tenancy.models import Tenant
 from incidents.enums import CauseType, ResolutionMethod, Severity, Status
-from incidents.models import SeverityTarget
 from incidents.services import rollup
 
 _ATTEMPTS: Final = 5
@@ -116,13 +114,7 @@ def of_window(*, tenant: Tenant, window_days: int) -> Metrics:
     """
     now = clock.now()
     since = now - timedelta(days=window_days)
-    targets = {
-        target.severity: {
-            _ACKNOWLEDGE: target.acknowledge_seconds,
-            _RESOLVE: target.resolve_seconds,
-        }
-        for target in SeverityTarget.objects.filter(tenant=tenant)
-    }
+    targets, oldest = _targets(tenant.pk)
     for attempt in range(_ATTEMPTS):
         sums = _read(tenant.pk, since)
         try:
@@ -163,7 +155,8 @@ def of_window(*, tenant: Tenant, window_days: int) -> Metrics:
             )
             for severity in reversed(Severity)
         ],
-        oldest_unresolved=_oldest(tenant.pk, now),
+        oldest_unresolved=oldest
+        and Oldest(oldest, milliseconds(Fraction(_microseconds(now - oldest)))),
     )
 
 
@@ -184,7 +177,7 @@ def _read(tenant: str, since: datetime) -> dict[int, _Sums]:
     relation, parameters = rollup.source(
         rollup.DAYS, ("severity", *_SUMS), tenant=tenant, since=since
     )
-    rows = run(
+    rows = rollup.read(
         f"SELECT severity, {', '.join(f'sum({name})' for name in _SUMS)} "  # noqa: S608
         f"FROM ({relation}) s GROUP BY severity",
         parameters,
@@ -303,7 +296,7 @@ def _ask(tenant: str, since: datetime, questions: list[_Question], *, strict: bo
             since,
         ]
     answers: Answers = {}
-    for place, count, met, middle in run(_TIMES, parameters):
+    for place, count, met, middle in rollup.read(_TIMES, parameters):
         question = questions[place]
         if strict and count != question.expected:
             raise _Moved
@@ -365,7 +358,9 @@ def _waiting(
             for of_severity in targets.values()
         ]
 
-    rows = run(_WAITING, [list(targets), latest(_ACKNOWLEDGE), latest(_RESOLVE), tenant, since])
+    rows = rollup.read(
+        _WAITING, [list(targets), latest(_ACKNOWLEDGE), latest(_RESOLVE), tenant, since]
+    )
     waiting = {}
     for severity, ack_overdue, ack_pending, overdue, pending in rows:
         waiting[severity, _ACKNOWLEDGE] = (ack_overdue, ack_pending)
@@ -373,16 +368,26 @@ def _waiting(
     return waiting
 
 
-_OLDEST: Final = f"""
-    SELECT started_at FROM incidents_incident
-    WHERE tenant_id = %s AND status <> '{Status.RESOLVED}' ORDER BY started_at LIMIT 1
+_TARGETS: Final = f"""
+    SELECT severity, acknowledge_seconds, resolve_seconds, NULL::timestamptz
+    FROM incidents_severitytarget WHERE tenant_id = %s
+    UNION ALL (
+        SELECT NULL, NULL, NULL, started_at FROM incidents_incident
+        WHERE tenant_id = %s AND status <> '{Status.RESOLVED}' ORDER BY started_at LIMIT 1
+    )
 """  # noqa: S608 - only our own constants are interpolated
 
 
-def _oldest(tenant: str, now: datetime) -> Oldest | None:
-    for (started_at,) in run(_OLDEST, [tenant]):
-        return Oldest(started_at, milliseconds(Fraction(_microseconds(now - started_at))))
-    return None
+def _targets(tenant: str) -> tuple[dict[int, dict[str, int | None]], datetime | None]:
+    """The targets by severity, in seconds, and when the oldest unresolved incident started."""
+    targets: dict[int, dict[str, int | None]] = {}
+    oldest = None
+    for severity, acknowledge, resolve, started_at in rollup.read(_TARGETS, [tenant, tenant]):
+        if severity is None:
+            oldest = started_at
+        else:
+            targets[severity] = {_ACKNOWLEDGE: acknowledge, _RESOLVE: resolve}
+    return targets, oldest
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,7 +423,7 @@ def distribution(*, tenant: Tenant, window_days: int) -> Distribution:
         rollup.CATEGORIES, ("category", "incidents"), tenant=tenant.pk, since=since
     )
     nothing = ", ".join(["0"] * (len(_DISTRIBUTED) - 1))
-    rows = run(
+    rows = rollup.read(
         f"SELECT severity, NULL, {', '.join(f'sum({name})::bigint' for name in _DISTRIBUTED)} "  # noqa: S608
         f"FROM ({by_day}) d GROUP BY severity UNION ALL "
         f"SELECT NULL, category, sum(incidents)::bigint, {nothing} "
@@ -488,7 +493,7 @@ def cost_impact(*, tenant: Tenant, baseline_days: int, limit: int) -> CostImpact
         tenant=tenant.pk,
         since=since,
     )
-    rows = run(
+    rows = rollup.read(
         f"SELECT category, sum(incidents)::bigint AS incidents, sum(calls)::bigint, sum(cost) "  # noqa: S608
         f"FROM ({relation} UNION ALL {LIVE_VOLUME}) c GROUP BY category "
         "HAVING sum(incidents) > 0 ORDER BY sum(cost) DESC, sum(incidents) DESC, category",

@@ -8,7 +8,6 @@ from typing import Final
 from uuid import UUID
 
 from config import clock
-from config.database.statements import run
 from config.tenancy.models import Tenant
 from incidents.enums import PatternType, ResolutionMethod, Severity, Status
 from incidents.services import recurrence, rollup
@@ -63,7 +62,7 @@ def detect(*, tenant: Tenant, window_hours: int = 24, limit: int = 10) -> Patter
 
 def _count(tenant: str, since: datetime) -> int:
     relation, parameters = rollup.source(rollup.HOURS, ("incidents",), tenant=tenant, since=since)
-    ((count,),) = run(
+    ((count,),) = rollup.read(
         f"SELECT COALESCE(sum(incidents), 0)::bigint FROM ({relation}) s",  # noqa: S608
         parameters,
     )
@@ -74,7 +73,7 @@ def _clusters(tenant: str, since: datetime, limit: int) -> list[Pattern]:
     relation, parameters = rollup.source(
         rollup.CATEGORIES, ("category", "incidents"), tenant=tenant, since=since
     )
-    rows = run(
+    rows = rollup.read(
         f"SELECT category, sum(incidents)::bigint AS incidents FROM ({relation}) s "  # noqa: S608
         "GROUP BY category HAVING sum(incidents) >= %s ORDER BY 2 DESC, 1 LIMIT %s",
         [*parameters, CLUSTER, limit],
@@ -113,7 +112,7 @@ def _spikes(tenant: str, since: datetime, limit: int) -> list[Pattern]:
             ids,
             _confidence(0.8 if severity == Severity.CRITICAL else 0.7, 0.05, count - SPIKE, 0.98),
         )
-        for severity, count, ids in run(_SPIKES, [tenant, since, limit])
+        for severity, count, ids in rollup.read(_SPIKES, [tenant, since, limit])
     ]
 
 
@@ -134,7 +133,7 @@ def _cascades(tenant: str, since: datetime, limit: int) -> list[Pattern]:
             ids,
             _confidence(0.75, 0.1, count - CASCADE, 0.95),
         )
-        for run_id, count, ids in run(_CASCADES, [tenant, since, limit])
+        for run_id, count, ids in rollup.read(_CASCADES, [tenant, since, limit])
     ]
 
 

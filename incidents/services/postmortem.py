@@ -14,7 +14,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from config import clock
-from config.database.statements import run
 from config.tenancy.models import Tenant
 from incidents.enums import InsightKind, ResolutionMethod, Similarity, Status
 from incidents.models import Incident
@@ -117,7 +116,7 @@ def of_category(
         tenant=tenant.pk,
         since=since,
     )
-    rows = run(
+    rows = rollup.read(
         "SELECT resolution_method, (at AT TIME ZONE 'UTC')::date, sum(incidents)::bigint, "  # noqa: S608
         f"sum(resolve_us)::bigint FROM ({relation}) s WHERE category = %s GROUP BY 1, 2",
         [*parameters, category],
@@ -270,7 +269,7 @@ def similar(*, incident: Incident) -> list[tuple[UUID, Similarity]]:
     Those of the same signature come first, then of the same error code, then of the same
     category; the latest of equals first. None started over ninety days before it.
     """
-    rows = run(
+    rows = rollup.read(
         _SIMILAR,
         {
             "tenant": incident.tenant_id,
@@ -363,7 +362,7 @@ def of_similar(alike: Sequence[Similar]) -> list[Insight]:
 
 def _evidence(ids: Iterable[UUID]) -> dict[UUID, tuple[int, int]]:
     """Of each incident with any: how much evidence it has, and how much of a recovery."""
-    rows = run(
+    rows = rollup.read(
         "SELECT incident_id, count(*), count(*) FILTER (WHERE recovery_executed) "
         "FROM incidents_evidence WHERE incident_id = ANY(%s) GROUP BY incident_id",
         [list(ids)],

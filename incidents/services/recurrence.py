@@ -9,7 +9,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from config import clock
-from config.database.statements import run
 from config.tenancy.models import Tenant
 from incidents.services import rollup
 
@@ -109,7 +108,7 @@ def _groups(
         WHERE i.tenant_id = %s AND COALESCE(i.category, 'uncategorized') = g.category
             AND COALESCE(i.resolution_method, '') = g.resolution_method AND i.started_at >= %s
     """
-    rows = run(
+    rows = rollup.read(
         f"""
         SELECT g.category, g.resolution_method, g.occurrences, g.days,
             (SELECT i.started_at {of_group} ORDER BY i.started_at LIMIT 1), l.last_at, l.ids
@@ -156,7 +155,7 @@ def distinct_days(tenant: str, since: datetime, category: str) -> int:
     relation, parameters = rollup.source(
         rollup.CATEGORIES, ("category", "incidents"), tenant=tenant, since=since
     )
-    ((days,),) = run(
+    ((days,),) = rollup.read(
         f"SELECT count(*) FROM (SELECT FROM ({relation}) s WHERE category = %s "  # noqa: S608
         "GROUP BY (at AT TIME ZONE 'UTC')::date HAVING sum(incidents) > 0) of_day",
         [*parameters, category],
@@ -171,7 +170,7 @@ def latest(
 
     The empty method is that of unresolved ones.
     """
-    rows: list[Any] = run(
+    rows: list[Any] = rollup.read(
         """
         SELECT c.category, m.method, l.started_at, l.id
         FROM unnest(%s::text[]) AS c(category) CROSS JOIN unnest(%s::text[]) AS m(method)

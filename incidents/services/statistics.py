@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from config import clock
-from config.database.statements import run
 from config.tenancy.models import AggregationConfig, Tenant
 from incidents.enums import Severity, Status
 from incidents.services import rollup
@@ -45,7 +44,7 @@ def of_tenant(*, tenant: Tenant, since: datetime | None = None) -> Statistics:
     since = since or _default_since(tenant)
     relation, parameters = rollup.source(rollup.HOURS, _COLUMNS, tenant=tenant.pk, since=since)
     sums = ", ".join(f"COALESCE(sum({name}), 0)::bigint" for name in _COLUMNS)
-    ((*counts, live_calls),) = run(
+    ((*counts, live_calls),) = rollup.read(
         f"SELECT {sums}, {_LIVE_CALLS} FROM ({relation}) s",  # noqa: S608 - our own names
         [tenant.pk, since, *parameters],
     )
@@ -87,7 +86,7 @@ def accounting(*, tenant: Tenant, since: datetime | None = None) -> Accounting:
     outcomes = ("received", "opened", "aggregated", "overflowed", "prevented")
     outcomes += ("duplicate", "rejected")
     sums = ", ".join(f"COALESCE(sum({name}), 0)::bigint" for name in outcomes)
-    (counts,) = run(
+    (counts,) = rollup.read(
         f"SELECT {sums} FROM incidents_outcometally WHERE tenant_id = %s AND hour >= %s",  # noqa: S608
         [tenant.pk, hour],
     )

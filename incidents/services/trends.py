@@ -18,7 +18,6 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from config import clock
-from config.database.statements import run
 from config.tenancy.models import Tenant
 from incidents.enums import Severity, Status
 from incidents.services import rollup
@@ -194,7 +193,7 @@ def _by_period(
     relation, parameters = rollup.source(
         rollup.HOURS, columns, tenant=tenant, since=since, edges=edges
     )
-    rows = run(
+    rows = rollup.read(
         f"SELECT width_bucket(at, %s::timestamptz[]), "  # noqa: S608 - our own names
         f"{', '.join(f'sum({name})' for name in columns)} "
         f"FROM ({relation} {also}) s GROUP BY 1",
