@@ -88,9 +88,17 @@ class Lesson(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # The list of lessons, newest first; statistics and the search for those whose
-            # incident escalated later.
+            # The list of lessons, newest first.
             models.Index(fields=["tenant", "-created_at", "-id"], name="lesson_created"),
+            # Housekeeping's search for incidents that turned out to be severe.
+            models.Index(
+                fields=["created_at"],
+                condition=Q(
+                    lesson_type=LessonType.FAILURE,
+                    status__in=[LessonStatus.PENDING, LessonStatus.DEFERRED],
+                ),
+                name="lesson_open_failure",
+            ),
             # Housekeeping's search for those whose time has come.
             models.Index(
                 fields=["deferred_until"],
