@@ -98,3 +98,20 @@ class UnsupportedMediaType(FirebreakError):
 
     code = "unsupported_media_type"
     detail = "This media type is not supported."
+
+
+class RateLimited(FirebreakError):
+    """The tenant asks for more than its limit; ``retry_after`` says in how many seconds to."""
+
+    code = "rate_limited"
+
+    def __init__(self, *, limit: int, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(f"The limit is {limit} requests a minute; retry in {retry_after} s.")
+
+
+class Unavailable(FirebreakError):
+    """What is needed to answer cannot be reached now; the same request may succeed later."""
+
+    code = "unavailable"
+    detail = "The database cannot answer now. Repeat the request."

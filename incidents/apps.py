@@ -7,9 +7,10 @@ class IncidentsConfig(AppConfig):
 
     def ready(self) -> None:
         from config import housekeeping
-        from config.tenancy.services import idempotency
+        from config.tenancy.services import idempotency, limits
         from incidents.services import aggregation, rollup
 
         housekeeping.register("stale incidents resolved", aggregation.resolve_stale)
         housekeeping.register("changes folded into the sums", rollup.fold)
         housekeeping.register("kept answers purged", idempotency.purge)
+        housekeeping.register("request counts purged", limits.purge)

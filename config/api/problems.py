@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
+import structlog
 from django.core.exceptions import PermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.http.response import HttpResponsePermanentRedirect
 from django.urls import Resolver404, resolve
@@ -17,6 +19,8 @@ from rest_framework.response import Response
 from config import errors
 from config.api import renderers, strictjson
 from config.errors import FieldError, FirebreakError, Invalid
+
+_log = structlog.get_logger("firebreak.api")
 
 MEDIA_TYPE: Final = "application/problem+json"
 API_PREFIX: Final = "/api/"
@@ -29,6 +33,8 @@ _STATUS: Final[tuple[tuple[type[FirebreakError], int], ...]] = (
     (errors.Conflict, 409),
     (errors.TooLarge, 413),
     (errors.UnsupportedMediaType, 415),
+    (errors.RateLimited, 429),
+    (errors.Unavailable, 503),
 )
 
 
@@ -61,8 +67,17 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         exc = errors.NotFound()
     elif isinstance(exc, PermissionDenied):
         exc = errors.Forbidden()
+    elif isinstance(exc, (OperationalError, InterfaceError)):
+        # Lost connections, deadlocks, timeouts: nothing was kept, and a repeat may succeed.
+        _log.error("database unavailable", error=str(exc))
+        exc = errors.Unavailable()
     if isinstance(exc, FirebreakError):
-        return _response(_of_firebreak(exc))
+        headers = {}
+        if isinstance(exc, errors.RateLimited):
+            headers["Retry-After"] = str(exc.retry_after)
+        elif isinstance(exc, errors.Unavailable):
+            headers["Retry-After"] = "1"
+        return _response(_of_firebreak(exc), headers=headers)
     if isinstance(exc, exceptions.ValidationError):
         return _response(_of_firebreak(invalid(exc)))
     if isinstance(exc, exceptions.APIException):

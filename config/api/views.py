@@ -26,6 +26,7 @@ from config.api.values import UUID_TEXT
 from config.errors import NotFound
 from config.tenancy import scope
 from config.tenancy.models import ApiKey, Tenant
+from config.tenancy.services import limits
 
 Handler = Callable[..., HttpResponseBase]
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -98,8 +99,13 @@ class TenantViewSet(GenericViewSet):
         self.check_permissions(request)
         self.caller = cast(Caller, request.user)
         self.tenant = self.caller.tenant
+        kind: limits.Kind = "ingest" if self._scope() == "ingest" else "read"
+        limits.check(tenant=self.tenant, kind=kind)
         negotiated = self.perform_content_negotiation(request)
         request.accepted_renderer, request.accepted_media_type = negotiated
+
+    def _scope(self) -> str | None:
+        return self.action_scopes.get(self.action or "")
 
     def raise_uncaught_exception(self, exc: Exception) -> NoReturn:
         raise exc

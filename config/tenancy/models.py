@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
@@ -86,6 +87,19 @@ class Tenant(models.Model):
     )
     statistics_hours = _override("statistics_hours", "Hours that statistics go back.")
 
+    ingest_per_minute = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="Requests that report, a minute. Empty: no limit.",
+    )
+    read_per_minute = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="All other requests, a minute. Empty: no limit.",
+    )
+
     class Meta:
         ordering = ["id"]
         constraints = [
@@ -154,6 +168,19 @@ class ApiKey(models.Model):
         return self.revoked_at is None and (self.expires_at is None or at < self.expires_at)
 
 
+class RequestCount(models.Model):
+    """How many requests a tenant with a limit made in a minute, over all workers."""
+
+    pk = models.CompositePrimaryKey("tenant_id", "kind", "minute")
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+", db_index=False)
+    kind = models.CharField(max_length=10, db_collation="C")
+    minute = models.DateTimeField()
+    count = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id} {self.kind} {self.minute:%H:%M}: {self.count}"
+
+
 class IdempotencyRecord(models.Model):
     """The first answer to a request that carried an Idempotency-Key, kept for repeats.
 
@@ -179,3 +206,45 @@ class IdempotencyRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tenant_id}: {self.key}"
+
+
+class StaffTenant(models.Model):
+    """That a person of the admin sees a tenant; superusers see all without any of these."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="staff_tenants"
+    )
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="+")
+
+    class Meta:
+        verbose_name = "tenant of a person"
+        verbose_name_plural = "tenants of a person"
+        ordering = ["tenant_id"]
+        constraints = [
+            # Every request of limited staff reads the tenants of its user through this index.
+            models.UniqueConstraint(fields=["user", "tenant"], name="staff_tenant_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id}: {self.tenant_id}"
+
+
+class SavedView(models.Model):
+    """A list of the admin as a person left it, by a name of theirs: which list, and its query."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_views"
+    )
+    screen = models.CharField(max_length=100)
+    name = models.CharField(max_length=60)
+    query = models.CharField(max_length=2000, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            # Saved again under the same name, it is replaced; a screen lists those of its user.
+            models.UniqueConstraint(fields=["user", "screen", "name"], name="saved_view_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,13 +1,13 @@
-"""Transactions that see one tenant: the way every request and every report reaches the database.
+"""Transactions that see one tenant, or a few: the way to the database of all but its owner.
 
-Inside, the connection has the lesser role of ``config.database.isolation`` and the tenant's name,
+Inside, the connection has a lesser role of ``config.database.isolation`` and the tenants' names,
 both for this transaction only, so that nothing is left behind on a persistent connection or at a
-pooler.
+pooler. Every request and every report sees one tenant; limited staff in the admin see theirs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -20,8 +20,13 @@ _ENTER: Final = (
     f"SELECT set_config('{isolation.TENANT_SETTING}', %s, true), "
     f"set_config('role', '{isolation.TENANT_ROLE}', true)"
 )
+_ENTER_STAFF: Final = (
+    f"SELECT set_config('{isolation.TENANTS_SETTING}', %s, true), "
+    f"set_config('role', '{isolation.STAFF_ROLE}', true)"
+)
 _LEAVE: Final = (
-    f"SELECT set_config('role', 'none', true), set_config('{isolation.TENANT_SETTING}', '', true)"
+    f"SELECT set_config('role', 'none', true), set_config('{isolation.TENANT_SETTING}', '', true), "
+    f"set_config('{isolation.TENANTS_SETTING}', '', true)"
 )
 
 
@@ -29,27 +34,40 @@ _LEAVE: Final = (
 def tenant(tenant_id: str, *, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
     """One transaction (a savepoint, inside another) that sees only this tenant's rows.
 
-    Within a scope of the same tenant it is a plain savepoint; another tenant's scope cannot be
-    entered there. Inside a transaction of the owner's path, that path is taken up again
-    afterwards.
+    Within a scope of the same tenant, or of staff who see it, it is a plain savepoint; another
+    tenant's scope cannot be entered there. Inside a transaction of the owner's path, that path
+    is taken up again afterwards.
     """
+    with _scope(_ENTER, frozenset({tenant_id}), using=using):
+        yield
+
+
+@contextmanager
+def staff(tenant_ids: Iterable[str], *, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+    """One transaction that sees only the rows of these tenants, which may be none."""
+    with _scope(_ENTER_STAFF, frozenset(tenant_ids), using=using):
+        yield
+
+
+@contextmanager
+def _scope(enter: str, tenants: frozenset[str], *, using: str) -> Iterator[None]:
     connection: Any = connections[using]
-    entered: str | None = getattr(connection, "firebreak_tenant", None)
+    entered: frozenset[str] | None = getattr(connection, "firebreak_tenants", None)
     if entered is not None:
-        if entered != tenant_id:
-            raise RuntimeError("a transaction sees one tenant")
+        if not tenants <= entered:
+            raise RuntimeError("a transaction sees the tenants that it began with")
         with transaction.atomic(using=using):
             yield
         return
     nested = connection.in_atomic_block
     with transaction.atomic(using=using):
-        run(_ENTER, [tenant_id], using=using)
-        connection.firebreak_tenant = tenant_id
+        run(enter, [",".join(sorted(tenants))], using=using)
+        connection.firebreak_tenants = tenants
         try:
             yield
         except BaseException:
-            connection.firebreak_tenant = None
+            connection.firebreak_tenants = None
             raise
-        connection.firebreak_tenant = None
+        connection.firebreak_tenants = None
         if nested:
             run(_LEAVE, [], using=using)

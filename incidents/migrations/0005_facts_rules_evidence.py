@@ -53,7 +53,7 @@ DROP FUNCTION incidents_keep_steps();
 class Migration(migrations.Migration):
     dependencies = [
         ("incidents", "0004_rollup"),
-        ("tenancy", "0004_facts_rules_evidence"),
+        ("tenancy", "0004_limits"),
     ]
 
     operations = [

@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("incidents", "0005_facts_rules_evidence"),
-        ("tenancy", "0004_facts_rules_evidence"),
+        ("tenancy", "0004_limits"),
     ]
 
     operations = [
