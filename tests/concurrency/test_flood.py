@@ -9,10 +9,13 @@ import pytest
 
 from config import clock
 from config.tenancy.models import Tenant
-from incidents.enums import Status
+from incidents.enums import Outcome, Status
 from incidents.models import Alert, Event, Incident, IncidentRun, Run
+from incidents.services import aggregation
+from incidents.services.reports import Report
 from tests.concurrency import workers
 from tests.concurrency.processes import run_all
+from tests.factories.tenancy import issue_key
 from tests.incidents.services.checks import assert_consistent
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -68,14 +71,20 @@ def test_flood_past_the_hourly_limit_overflows_and_drops_nothing() -> None:
     sent = WORKERS * (calls + own + calls // 4)
     assert sum(totals.values()) == sent
     assert Alert.objects.filter(tenant=tenant).count() == calls + WORKERS * own
-    ordinary = Incident.objects.exclude(trigger_type="rate_limit_overflow")
+    ordinary = list(Incident.objects.exclude(trigger_type="rate_limit_overflow"))
     overflow = Incident.objects.filter(trigger_type="rate_limit_overflow")
-    # The hourly limit looks back from an alert's own time: in a burst of three seconds that comes
-    # in any order, only those that started later than all the others may be over it.
-    assert totals["opened"] == ordinary.count() >= 5
-    assert totals["overflowed"] == sum(i.alerts_count for i in overflow) > 0
-    newest = ordinary.order_by("started_at").last()
-    assert newest is not None
+    assert totals["opened"] == len(ordinary) >= 5
+    assert totals["overflowed"] == sum(one.alerts_count for one in overflow) > 0
+    # Starts only ever move to earlier times: what was over the limit when it came is so now.
+    starts = [one.started_at for one in ordinary]
+    for alert in Alert.objects.filter(outcome=Outcome.OVERFLOWED):
+        assert sum(start <= alert.occurred_at for start in starts) >= 5
+    # And what opened an incident found fewer than the limit.
+    created = {one.pk: one.created_at for one in ordinary}
+    opening = list(Alert.objects.filter(outcome=Outcome.OPENED).order_by("id"))
+    opening.sort(key=lambda alert: created[alert.incident_id])
+    for place, alert in enumerate(opening):
+        assert sum(other.occurred_at <= alert.occurred_at for other in opening[:place]) < 5
     assert_consistent(tenant.pk, received=sent)
 
 
@@ -101,6 +110,30 @@ def test_acknowledge_and_resolve_by_several_people_at_once_have_one_winner_each(
             assert sorted(one_incident) == ["conflict"] * 3 + ["done"]
         assert Event.objects.filter(event_type=f"{action}d".replace("ee", "e")).count() == count
     assert set(Incident.objects.values_list("status", flat=True)) == {Status.RESOLVED}
+
+
+def test_acknowledge_by_two_over_http_answers_one_of_them_409() -> None:
+    tenant = Tenant.objects.create(id="people")
+    _, key = issue_key(tenant)
+    opened = aggregation.absorb(
+        tenant=tenant,
+        alerts=[Report(trigger_type="a", group_key=str(number)) for number in range(10)],
+    )
+    for action in ("acknowledge", "resolve"):
+        answers = run_all(
+            workers.triage_over_http,
+            [
+                {
+                    "key": key,
+                    "action": action,
+                    "name": name,
+                    "ids": [str(id_) for id_ in opened.incidents],
+                }
+                for name in ("Ada", "Bo")
+            ],
+        )
+        for one_incident in zip(*answers, strict=True):
+            assert sorted(one_incident) == [(200, None), (409, "invalid_transition")]
 
 
 def test_resolve_stale_in_several_processes_resolves_each_once() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 from datetime import datetime, timedelta
 from typing import Any
+
+from django.test import Client
 
 from config.actors import Actor
 from config.errors import InvalidTransition
@@ -13,6 +16,7 @@ from incidents.enums import ResolutionMethod
 from incidents.models import Incident
 from incidents.services import aggregation, lifecycle
 from incidents.services.reports import AnyReport, Report
+from tests.factories.tenancy import bearer
 
 
 def flood(
@@ -65,6 +69,21 @@ def triage(*, tenant_id: str, action: str, name: str) -> list[str]:
             answers.append("done")
         except InvalidTransition:
             answers.append("conflict")
+    return answers
+
+
+def triage_over_http(
+    *, key: str, action: str, name: str, ids: list[str]
+) -> list[tuple[int, str | None]]:
+    """Tries one act on each of these incidents; the status and the code of each answer."""
+    client = Client(headers=bearer(key))
+    body = {"actor": name} | ({"resolution_method": "manual"} if action == "resolve" else {})
+    answers = []
+    for id_ in ids:
+        answer = client.post(
+            f"/api/v1/incidents/{id_}/{action}/", json.dumps(body), content_type="application/json"
+        )
+        answers.append((answer.status_code, answer.json().get("code")))
     return answers
 
 

@@ -17,6 +17,7 @@ from config import clock
 from config.actors import Actor
 from config.tenancy.models import Tenant
 from incidents.enums import Outcome, ResolutionMethod, Severity
+from incidents.errors import KeyHeld
 from incidents.models import Event, Incident
 from incidents.services import aggregation, lifecycle
 from incidents.services.reports import Report
@@ -105,6 +106,38 @@ class Machine(RuleBasedStateMachine):
             lifecycle.acknowledge(incident=incident, by=BY)
             model.status = "acknowledged"
 
+    @rule(choice=st.integers(0, 1000))
+    def reopen(self, choice: int) -> None:
+        resolved = [one for one in self.model.incidents if one.status == "resolved"]
+        if not resolved:
+            return
+        model = resolved[choice % len(resolved)]
+        incident = Incident.objects.get(pk=self.ids[model.number])
+        key = (model.trigger, model.group, model.window)
+        if any(
+            one.status != "resolved" and (one.trigger, one.group, one.window) == key
+            for one in self.model.incidents
+        ):
+            with pytest.raises(KeyHeld):
+                lifecycle.reopen(incident=incident, by=BY, reason="test")
+        else:
+            lifecycle.reopen(incident=incident, by=BY, reason="test")
+            model.status = "open"
+
+    @rule()
+    def repeat_everything(self) -> None:
+        """Every call once more, in one batch: nothing changes but the tally."""
+        calls = [
+            Report(trigger_type=trigger, call_id=call, occurred_at=BASE)
+            for trigger, call in self.model.seen
+        ]
+        absorbed = aggregation.absorb(tenant=self.tenant, alerts=calls)
+        assert absorbed.outcomes == [Outcome.DUPLICATE] * len(calls)
+        assert absorbed.incident_ids == [
+            self.ids[incident.number] for incident in self.model.seen.values()
+        ]
+        self.received += len(calls)
+
     @invariant()
     def agrees(self) -> None:
         rows = {row.pk: row for row in Incident.objects.filter(tenant=self.tenant)}
@@ -118,8 +151,9 @@ class Machine(RuleBasedStateMachine):
             assert (row.alerts_count, row.calls_affected) == (model.alerts, model.distinct_calls)
             assert row.cost_delta_cents == Decimal(model.cents)
         assert_consistent(self.tenant.pk, received=self.received)
-        opened = Event.objects.filter(tenant=self.tenant, event_type="opened").count()
-        assert opened == len(rows)
+        opened = Event.objects.filter(tenant=self.tenant, event_type="opened")
+        assert {event.incident_id for event in opened} == set(rows)
+        assert len(opened) == len(rows)
 
 
 @pytest.mark.django_db
