@@ -7,7 +7,7 @@ search for a word that everybody uses then reads one tenant's entries of the ind
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from django.contrib.postgres.search import SearchVectorField
 from django.db.models import F, Func, Q
@@ -81,7 +81,7 @@ class IncidentDocument(Func):
     function = "incidents_document"
     output_field = SearchVectorField()
 
-    def __init__(self, *expressions: object, **extra: object) -> None:
+    def __init__(self, *expressions: Any, **extra: Any) -> None:
         super().__init__(
             *(expressions or map(F, ("tenant_id", "title", "description", "error_message"))),
             **extra,
@@ -94,5 +94,5 @@ class EventDocument(Func):
     function = "incidents_event_document"
     output_field = SearchVectorField()
 
-    def __init__(self, *expressions: object, **extra: object) -> None:
+    def __init__(self, *expressions: Any, **extra: Any) -> None:
         super().__init__(*(expressions or map(F, ("tenant_id", "description"))), **extra)

@@ -155,8 +155,9 @@ def of_window(*, tenant: Tenant, window_days: int) -> Metrics:
             )
             for severity in reversed(Severity)
         ],
-        oldest_unresolved=oldest
-        and Oldest(oldest, milliseconds(Fraction(_microseconds(now - oldest)))),
+        oldest_unresolved=(
+            None if oldest is None else Oldest(oldest, milliseconds(_microseconds(now - oldest)))
+        ),
     )
 
 
@@ -532,5 +533,5 @@ def mean_cents(cost: Decimal, count: int) -> Decimal:
     return Decimal(ten_thousandths).scaleb(-4)
 
 
-def _microseconds(delta: timedelta) -> int:
-    return delta // timedelta(microseconds=1)
+def _microseconds(delta: timedelta) -> Fraction:
+    return Fraction(delta // timedelta(microseconds=1))

@@ -198,7 +198,7 @@ def fold() -> int:
             if not run("SELECT pg_try_advisory_xact_lock(%s)", [_FOLD_LOCK])[0][0]:
                 return folded
             ((count,),) = run(_FOLD, [_STEP])
-        folded += count
+        folded += int(count)
         if count < _STEP:
             return folded
 

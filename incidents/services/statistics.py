@@ -8,7 +8,7 @@ from typing import Final
 
 from config import clock
 from config.tenancy.models import AggregationConfig, Tenant
-from incidents.enums import Severity, Status
+from incidents.enums import Outcome, Severity, Status
 from incidents.services import rollup
 
 _COLUMNS: Final = (
@@ -83,8 +83,7 @@ def accounting(*, tenant: Tenant, since: datetime | None = None) -> Accounting:
     """The outcomes of a tenant's reports, by when they were received, in whole hours of UTC."""
     since = since or _default_since(tenant)
     hour = rollup.floor(since, rollup.HOUR)
-    outcomes = ("received", "opened", "aggregated", "overflowed", "prevented")
-    outcomes += ("duplicate", "rejected")
+    outcomes = ("received", *(outcome.label for outcome in Outcome))
     sums = ", ".join(f"COALESCE(sum({name}), 0)::bigint" for name in outcomes)
     (counts,) = rollup.read(
         f"SELECT {sums} FROM incidents_outcometally WHERE tenant_id = %s AND hour >= %s",  # noqa: S608

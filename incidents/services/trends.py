@@ -112,8 +112,8 @@ def trend(*, tenant: Tenant, window_days: int, granularity: Granularity, tz: Zon
             TrendPeriod(
                 period,
                 *(int(count) for count in counts),
-                mean_time_to_acknowledge_ms=_mean(ack_us, ack_count),
-                mean_time_to_resolve_ms=_mean(resolve_us, counts[-1]),
+                _mean(ack_us, ack_count),
+                _mean(resolve_us, counts[-1]),
             )
             for period, (*counts, ack_count, ack_us, resolve_us) in zip(periods, sums, strict=True)
         ],

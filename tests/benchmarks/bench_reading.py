@@ -457,7 +457,7 @@ def measure_sizes() -> None:
         [],
     )
     print(
-        f"\ntable {table / 1e6:.0f} MB ({toast / 1e6:.0f} with maps), indexes {indexes / 1e6:.0f} MB"
+        f"\ntable {table / 1e6:.0f} MB, indexes {indexes / 1e6:.0f} MB"
     )
     for name, size in run(
         "SELECT indexrelname, pg_relation_size(indexrelid) FROM pg_stat_user_indexes "
