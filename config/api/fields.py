@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from config.api import values
@@ -81,6 +82,7 @@ class Slug50(_Pattern):
     detail = values.SLUG_DETAIL
 
 
+@extend_schema_field({"type": "string", "pattern": r"^-?[0-9]{1,26}(\.[0-9]{1,4})?$"})
 class Money(serializers.Field):
     """Cents as a decimal string, a :class:`~decimal.Decimal` inside; answered with four places."""
 

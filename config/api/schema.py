@@ -45,7 +45,7 @@ class AutoSchema(BaseAutoSchema):
             found.append(
                 OpenApiParameter(
                     "Idempotency-Key",
-                    str,
+                    {"type": "string", "pattern": "^[!-~]{1,255}$"},
                     OpenApiParameter.HEADER,
                     description="Repeats with the same key and body get the first answer.",
                 )

@@ -103,7 +103,7 @@ class IncidentDetail(IncidentSummary):
     error_code = serializers.CharField(allow_null=True)
     error_message = serializers.CharField(allow_null=True)
     auto_action = serializers.CharField(allow_null=True)
-    metadata = serializers.JSONField(allow_null=True)
+    metadata = serializers.DictField(allow_null=True)
     signature = serializers.CharField(allow_null=True)
     synthetic_scenario_id = serializers.CharField(allow_null=True)
     quiet_since = Timestamp(help_text="When the last alert was recorded, or it was reopened.")
@@ -137,7 +137,7 @@ class AlertRow(serializers.Serializer):
     error_message = serializers.CharField(allow_null=True)
     category = serializers.CharField(allow_null=True)
     auto_action = serializers.CharField(allow_null=True)
-    metadata = serializers.JSONField(allow_null=True)
+    metadata = serializers.DictField(allow_null=True)
     is_synthetic = serializers.BooleanField()
     synthetic_scenario_id = serializers.CharField(allow_null=True)
 
