@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from incidents.views.alerts import AlertViewSet
+from incidents.views.backtest import RuleInsightViewSet
 from incidents.views.incidents import IncidentViewSet
 from incidents.views.insights import InsightViewSet
 from incidents.views.learnings import LearningViewSet
@@ -12,6 +13,16 @@ from incidents.views.learnings import LearningViewSet
 urlpatterns = [
     path("alerts/", AlertViewSet.as_view({"post": "create"}), name="alerts"),
     path("alerts/batch/", AlertViewSet.as_view({"post": "batch"}), name="alerts-batch"),
+    path(
+        "policy-rules/backtest/",
+        RuleInsightViewSet.as_view({"post": "backtest"}),
+        name="policy-rules-backtest",
+    ),
+    path(
+        "policy-rules/<pk>/effectiveness/",
+        RuleInsightViewSet.as_view({"get": "effectiveness"}),
+        name="policy-rule-effectiveness",
+    ),
     path(
         "incidents/",
         IncidentViewSet.as_view({"get": "list", "post": "create"}),
