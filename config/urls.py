@@ -20,6 +20,7 @@ urlpatterns = [
     path("api/v1/whoami/", WhoAmIViewSet.as_view({"get": "retrieve"}), name="whoami"),
     path("api/v1/", include("incidents.urls")),
     path("api/v1/", include("lessons.urls")),
+    path("api/v1/", include("exports.urls")),
     # Last: what nothing above matched.
     re_path(r"^api/", problems.unknown_address),
 ]

@@ -12,6 +12,7 @@ from django.db.models.functions import Length
 
 from config import clock
 from config.tenancy.models import Tenant
+from config.tenancy.querysets import TenantScopedQuerySet
 from exports.enums import BundleType, Conformance, ReviewState
 from exports.querysets import BundleQuerySet
 
@@ -55,7 +56,7 @@ class Bundle(models.Model):
     incident_id = models.UUIDField(editable=False)
     bundle_type = models.CharField(max_length=20, choices=BundleType.choices, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)
-    created_by = models.CharField(max_length=250, editable=False)
+    created_by = models.CharField(max_length=300, editable=False)
     reason = models.TextField(blank=True, default="", editable=False)
     sha256 = models.CharField(max_length=64, db_collation="C", editable=False)
     signature = models.BinaryField(max_length=SIGNATURE_BYTES, editable=False)
@@ -117,13 +118,16 @@ class BundleReview(models.Model):
     """What a reviewer said of a bundle at one moment; a later word is a later row."""
 
     id = models.UUIDField(primary_key=True, default=clock.uuid7, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", db_index=False)
     bundle = models.ForeignKey(
         Bundle, on_delete=models.PROTECT, related_name="reviews", db_index=False
     )
     state = models.CharField(max_length=20, choices=ReviewState.choices)
     notes = models.TextField(blank=True, default="")
     created_at = models.DateTimeField(default=clock.now, editable=False)
-    created_by = models.CharField(max_length=250, editable=False)
+    created_by = models.CharField(max_length=300, editable=False)
+
+    objects = TenantScopedQuerySet.as_manager()
 
     class Meta:
         ordering = ["-created_at", "-id"]

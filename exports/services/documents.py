@@ -27,6 +27,13 @@ class TenantFacts(TypedDict):
     name: str
 
 
+class Period(TypedDict):
+    """The compliance period that the bundle was asked for, its end not included."""
+
+    start: str
+    end: str
+
+
 class Selection(TypedDict):
     """Which records the bundle is about: the rule in words, and how many it took in."""
 
@@ -40,7 +47,7 @@ class Selection(TypedDict):
 
 
 class IncidentFacts(TypedDict):
-    """The incident as its detail shows it; further keys may follow."""
+    """The incident as its detail shows it; ``metadata`` is JSON text, as a bundle has no floats."""
 
     id: str
     title: str
@@ -57,15 +64,28 @@ class IncidentFacts(TypedDict):
     alerts_count: int
     cost_delta_cents: str
     assignee: str | None
+    window_start: str
     started_at: str
     last_seen_at: str
     created_at: str
     acknowledged_at: str | None
+    acknowledged_by: str | None
     resolved_at: str | None
+    resolved_by: str | None
     resolution_method: str | None
     resolution_type: str | None
     resolution_summary: str | None
+    postmortem_id: str | None
+    run_id: str | None
+    agent_id: str | None
+    model: str | None
+    error_code: str | None
+    error_message: str | None
+    auto_action: str | None
+    signature: str | None
+    metadata: str | None
     is_synthetic: bool
+    synthetic_scenario_id: str | None
 
 
 class Milestone(TypedDict):
@@ -128,6 +148,7 @@ class RunFacts(TypedDict):
     started_at: str | None
     completed_at: str | None
     termination_reason: str | None
+    error: str | None
     total_tokens: int | None
     total_cost_cents: str | None
     trace: Trace | None
@@ -164,13 +185,19 @@ class EvidenceFacts(TypedDict):
     id: str
     kind: str
     captured_at: str
+    captured_by: str | None
+    via: str
+    run_id: str | None
     sha256: str
     recovery_executed: bool | None
     data: str
 
 
 class RuleFacts(TypedDict):
-    """A rule as it was when the incident started; ``preventions`` counts what it kept out."""
+    """A revision of a rule that was in force between the incident's start and its end.
+
+    ``preventions`` counts the reports that this revision kept out of the incidents.
+    """
 
     id: str
     name: str
@@ -179,6 +206,7 @@ class RuleFacts(TypedDict):
     mode: Literal["shadow", "active"]
     matches: dict[str, str]
     in_force_since: str
+    in_force_until: str | None
     preventions: int
 
 
@@ -283,6 +311,8 @@ class Bundle(TypedDict):
     requested_by: str
     reason: str | None
     prepared_for: str | None
+    period: Period | None
+    auditor_notes: str | None
     selection: Selection
     incident: IncidentFacts
     milestones: Milestones
@@ -323,14 +353,7 @@ class Control(TypedDict):
     facts: list[ControlFact]
 
 
-class Period(TypedDict):
-    start: str
-    end: str
-
-
 class Soc2Bundle(Bundle):
-    period: Period | None
-    auditor_notes: str | None
     controls: list[Control]
 
 

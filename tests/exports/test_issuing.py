@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from config.actors import Actor
 from config.errors import Invalid
 from config.tenancy.models import Tenant
 from exports.models import Bundle, SigningKey
@@ -13,6 +14,7 @@ from exports.services import attestation, downloads, issuing, keys, reviews, ver
 from tests.factories import bundles
 
 pytestmark = pytest.mark.django_db
+GRACE = Actor(via="key", name="grace")
 
 
 @pytest.fixture
@@ -81,11 +83,12 @@ def test_issue_refuses_a_document_that_names_another_key_or_tenant(tenant: Tenan
 
 def test_add_appends_a_review(tenant: Tenant) -> None:
     issued = issue(tenant)
-    reviews.add(bundle=issued, state="changes_requested", notes="Where is run b?", by="grace")
-    reviews.add(bundle=issued, state="accepted", notes="", by="grace")
+    reviews.add(bundle=issued, state="changes_requested", notes="Where is run b?", by=GRACE)
+    reviews.add(bundle=issued, state="accepted", notes="", by=GRACE)
     assert [review.state for review in issued.reviews.all()] == ["accepted", "changes_requested"]
+    assert {review.created_by for review in issued.reviews.all()} == {"grace via key"}
     with pytest.raises(Invalid, match="Must be one of"):
-        reviews.add(bundle=issued, state="great", notes="", by="grace")
+        reviews.add(bundle=issued, state="great", notes="", by=GRACE)
 
 
 def test_hashes_says_what_was_checked() -> None:

@@ -37,6 +37,11 @@ def bundle(**changes: Any) -> Bundle:
     return Bundle.objects.create(**fields | changes)
 
 
+def add_review(**fields: Any) -> BundleReview:
+    reviewed = bundle()
+    return BundleReview.objects.create(bundle=reviewed, tenant=reviewed.tenant, **fields)
+
+
 def refused(statement: str) -> None:
     cursor = connection.cursor()
     # Rows written in this transaction would keep TRUNCATE from being tried at all.
@@ -57,7 +62,7 @@ def refused(statement: str) -> None:
     ],
 )
 def test_bundles_and_reviews_are_append_only(table: str, statement: str) -> None:
-    BundleReview.objects.create(bundle=bundle(), state="accepted", created_by="grace")
+    add_review(state="accepted", created_by="grace")
     refused(statement.format(table))
     assert Bundle.objects.get().created_by == "ada"
     assert BundleReview.objects.get().created_by == "grace"
@@ -89,7 +94,7 @@ def test_bundle_refuses_what_is_no_sealed_document(changes: dict[str, Any]) -> N
 
 def test_review_refuses_an_unknown_state() -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
-        BundleReview.objects.create(bundle=bundle(), state="perfect", created_by="grace")
+        add_review(state="perfect", created_by="grace")
 
 
 def test_signing_key_can_only_be_retired() -> None:

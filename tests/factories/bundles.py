@@ -89,6 +89,8 @@ def evidence(*, content: bool = False, steps: int = len(STEPS)) -> dict[str, Any
         "requested_by": "Ada Lovelace (key: compliance)",
         "reason": "Quarterly review of the October outage",
         "prepared_for": None,
+        "period": None,
+        "auditor_notes": None,
         "selection": {
             "rule": "All alerts that were folded into this incident, the runs they name, and the "
             "failures, violations and evidence of those runs.",
@@ -363,7 +365,6 @@ def soc2(facts: dict[str, Any] | None = None) -> dict[str, Any]:
     return bundle | {
         "bundle_type": "soc2",
         "period": {"start": "2026-10-01T00:00:00.000Z", "end": "2027-01-01T00:00:00.000Z"},
-        "auditor_notes": None,
         "controls": controls.assess(bundle),
     }
 

@@ -59,9 +59,8 @@ def evidence(bundle: Bundle) -> dict[str, Any]:
 
 
 def soc2(bundle: Bundle) -> dict[str, Any]:
-    reviewed = cast(Soc2Bundle, bundle)
-    period = reviewed["period"]
-    controls = reviewed["controls"]
+    period = bundle["period"]
+    controls = cast(Soc2Bundle, bundle)["controls"]
     overview = section(
         "Controls",
         columns=[column("Control", 18), column("About", -1), column("Status", 34)],
@@ -78,7 +77,7 @@ def soc2(bundle: Bundle) -> dict[str, Any]:
         "period": f"{_day(period['start'])} to {_day(period['end'])}"
         if period
         else "No period was given.",
-        "auditor_notes": reviewed["auditor_notes"] or "The auditor left no notes.",
+        "auditor_notes": bundle["auditor_notes"] or "The auditor left no notes.",
         "overview": overview,
         "controls": [_control(control) for control in controls],
         "facts": _facts(bundle),
