@@ -19,6 +19,8 @@ from config.tenancy.models import AggregationConfig, Tenant
 from incidents import facts
 from incidents.enums import EventType, Outcome, Severity
 from incidents.models import Incident
+from incidents.models.rule import MATCHED
+from incidents.services import matching
 from incidents.services.aggregation import writing
 from incidents.services.aggregation.routing import (
     Candidate,
@@ -28,6 +30,7 @@ from incidents.services.aggregation.routing import (
     Router,
     distinct,
 )
+from incidents.services.matching import Match
 from incidents.services.reports import AnyReport, cost
 
 _MAX_ATTEMPTS: Final = 100
@@ -211,7 +214,7 @@ def _record_nothing(batch: Batch, known: Mapping[bytes, UUID | None]) -> Absorbe
 
 def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
     """Records the reports of a batch in which none is known to be a duplicate."""
-    router, places, outcomes = _route(batch)
+    router, places, outcomes, matches = _route(batch)
     if router.opened:
         writing.insert_incidents(
             batch.tenant_id,
@@ -225,11 +228,13 @@ def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
         Outcome.OPENED: outcomes.count(Outcome.OPENED),
         Outcome.AGGREGATED: outcomes.count(Outcome.AGGREGATED),
         Outcome.OVERFLOWED: outcomes.count(Outcome.OVERFLOWED),
+        Outcome.PREVENTED: outcomes.count(Outcome.PREVENTED),
         Outcome.DUPLICATE: duplicates,
         Outcome.REJECTED: batch.rejected,
     }
     columns = batch.columns.copy()
-    columns.add("incident_id", "uuid", [places[i].id.bytes for i in batch.order])
+    ids = [None if place is None else place.id for place in places]
+    columns.add("incident_id", "uuid", [_bytes(ids[i]) for i in batch.order])
     columns.add("outcome", "smallint", [outcomes[i] for i in batch.order])
     touched = writing.write_alerts(
         columns,
@@ -240,11 +245,12 @@ def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
     )
     if touched is None:
         raise _PlanIsStale
+    if matches:
+        _note_preventions(batch, ids, matches)
     _note_escalations(batch, touched, via=via)
     if batch.has_runs:
         _link(batch, places)
     incidents = {one.incident.pk: one.incident for one in touched}
-    ids: list[UUID | None] = [place.id for place in places]
     return Absorbed(
         outcomes=outcomes,
         incident_ids=ids,
@@ -253,8 +259,14 @@ def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
     )
 
 
-def _route(batch: Batch) -> tuple[Router, list[Candidate], list[int]]:
-    """Plans without the creation lock first; with it only if something has to be opened."""
+def _route(
+    batch: Batch,
+) -> tuple[Router, list[Candidate | None], list[int], list[Match | None]]:
+    """Plans without the creation lock first; with it only if something has to be opened.
+
+    The place of a prevented report is None. The rules that the reports meet run parallel to
+    them; the list is empty when no report meets any.
+    """
     routing_facts = Facts(
         window=batch.config.window_seconds * _SECOND,
         cooldown=batch.config.cooldown_seconds * _SECOND,
@@ -272,12 +284,60 @@ def _route(batch: Batch) -> tuple[Router, list[Candidate], list[int]]:
             cooldown=routing_facts.cooldown,
             may_open=may_open,
         )
+        matches: list[Match | None] = []
+        if state.rules_version is not None:
+            matches = _match(batch, state.rules_version)
         router = Router(facts=routing_facts, state=state, new_id=clock.uuid7)
         try:
-            return router, *router.route(batch.reports, batch.kinds, batch.times)
+            return router, *_places(batch, router, matches), matches
         except OpeningNeeded:
             continue
     raise AssertionError("a router that may open never asks to")  # pragma: no cover
+
+
+def _match(batch: Batch, version: UUID) -> list[Match | None]:
+    """The rule that each report meets; nothing at all when none meets any."""
+    rules = matching.in_force(batch.tenant_id, version)
+    if not rules:
+        return []
+    matches = rules.match_all(list(map(_matched, batch.reports)))
+    return matches if matches.count(None) < len(matches) else []
+
+
+def _places(
+    batch: Batch, router: Router, matches: Sequence[Match | None]
+) -> tuple[list[Candidate | None], list[int]]:
+    """Where the router puts the reports that no rule prevents, among those that one does."""
+    allowed = [index for index, match in enumerate(matches) if match is None or not match.prevents]
+    if not matches or len(allowed) == len(matches):
+        routed = router.route(batch.reports, batch.kinds, batch.times)
+        return list(routed[0]), routed[1]
+    routed = router.route(
+        [batch.reports[i] for i in allowed],
+        [batch.kinds[i] for i in allowed],
+        [batch.times[i] for i in allowed],
+    )
+    places: list[Candidate | None] = [None] * len(batch)
+    outcomes = [int(Outcome.PREVENTED)] * len(batch)
+    for index, place, outcome in zip(allowed, *routed, strict=True):
+        places[index], outcomes[index] = place, outcome
+    return places, outcomes
+
+
+def _note_preventions(
+    batch: Batch, ids: Sequence[UUID | None], matches: Sequence[Match | None]
+) -> None:
+    writing.write_preventions(
+        batch.tenant_id,
+        [
+            writing.Prevented(report, match, key, time, id_)
+            for report, match, key, time, id_ in zip(
+                batch.reports, matches, batch.keys, batch.times, ids, strict=True
+            )
+            if match is not None
+        ],
+        at=batch.at,
+    )
 
 
 def _note_escalations(batch: Batch, touched: Sequence[writing.Touched], *, via: str) -> None:
@@ -296,13 +356,16 @@ def _note_escalations(batch: Batch, touched: Sequence[writing.Touched], *, via: 
         writing.insert_events(batch.tenant_id, events, via=via, at=batch.at)
 
 
-def _link(batch: Batch, places: Sequence[Candidate]) -> None:
+def _link(batch: Batch, places: Sequence[Candidate | None]) -> None:
     runs: dict[str, str | None] = {}
     run_links: set[tuple[str, UUID]] = set()
     agent_links: set[tuple[str, UUID]] = set()
     for report, place in zip(batch.reports, places, strict=True):
         if report.run_id is not None:
             runs.setdefault(report.run_id, report.agent_id)
+        if place is None:
+            continue
+        if report.run_id is not None:
             run_links.add((report.run_id, place.id))
         if report.agent_id is not None:
             agent_links.add((report.agent_id, place.id))
@@ -356,11 +419,11 @@ def _keys(tenant_id: str, reports: Sequence[AnyReport]) -> list[bytes]:
 
 
 def _deltas(
-    batch: Batch, places: Sequence[Candidate], outcomes: Sequence[int]
+    batch: Batch, places: Sequence[Candidate | None], outcomes: Sequence[int]
 ) -> dict[UUID, writing.Delta]:
     """What each incident gains. Calls of an ordinary incident are distinct by their keys."""
     last = places[0]
-    if outcomes[0] != Outcome.OVERFLOWED and places.count(last) == len(places):
+    if last is not None and outcomes[0] != Outcome.OVERFLOWED and places.count(last) == len(places):
         return {
             last.id: writing.Delta(
                 calls=batch.calls,
@@ -372,6 +435,8 @@ def _deltas(
         }
     members: dict[UUID, list[int]] = {}
     for index, place in enumerate(places):
+        if place is None:
+            continue
         members.setdefault(place.id, []).append(index)
     deltas = {}
     for id_, indexes in members.items():
@@ -414,6 +479,7 @@ _FIELDS: Final = (
     "metadata",
 )
 _values = attrgetter(*_FIELDS)
+_matched = attrgetter(*MATCHED)
 
 
 def _alert_columns(
@@ -454,6 +520,10 @@ def _sequential_ids(count: int) -> list[bytes]:
     first = clock.uuid7().bytes
     head, low = first[:8], int.from_bytes(first[8:])
     return [head + (low + offset).to_bytes(8) for offset in range(count)]
+
+
+def _bytes(id_: UUID | None) -> bytes | None:
+    return None if id_ is None else id_.bytes
 
 
 def _threshold(severity: int) -> int:

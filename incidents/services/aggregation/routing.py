@@ -53,10 +53,12 @@ class State:
 
     ``openings`` are the sorted ``started`` times of the tenant's incidents that count towards
     the hourly limit; None while the tenant's lock is not held, when nothing may be opened.
+    ``rules_version`` is None for a tenant that never had a rule.
     """
 
     candidates: dict[Kind, list[Candidate]] = field(default_factory=dict)
     openings: list[int] | None = None
+    rules_version: UUID | None = None
 
 
 class OpeningNeeded(Exception):

@@ -26,8 +26,10 @@ from config.database.statements import run
 from incidents import facts
 from incidents.enums import CauseType, EventType, Outcome, Severity, SourceType, Status
 from incidents.models import Incident
+from incidents.services import signatures
 from incidents.services.aggregation.routing import HOUR, Candidate, Kind, State
-from incidents.services.reports import metadata_text
+from incidents.services.matching import Match
+from incidents.services.reports import AnyReport, metadata_text
 
 # The first half of the advisory lock's key: the word "fire" in ASCII.
 _CREATION_LOCK: Final = 0x66697265
@@ -85,6 +87,17 @@ class Touched:
     severity_before: int
 
 
+@dataclass(slots=True)
+class Prevented:
+    """A report that met a rule, and where it went all the same; null where it was prevented."""
+
+    report: AnyReport
+    match: Match
+    key: bytes
+    time: int
+    incident_id: UUID | None
+
+
 def lock_creation(tenant_id: str) -> None:
     """Waits for the right to open incidents of the tenant, until the transaction ends."""
     run("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_CREATION_LOCK, tenant_id])
@@ -109,6 +122,7 @@ def known_calls(tenant_id: str, keys: Sequence[bytes]) -> dict[bytes, UUID | Non
     return {key.bytes: incident_id for key, incident_id in rows}
 
 
+# The last row, if any, is the version of the tenant's rules, in the place of an incident's id.
 _STATE = f"""
 SELECT i.id, i.trigger_type, i.group_key,
     (extract(epoch FROM i.window_start) * 1000000)::bigint,
@@ -122,7 +136,9 @@ WHERE i.status <> '{Status.RESOLVED}' AND (
     OR (i.last_seen_at >= %s AND i.started_at <= %s)
     OR (i.trigger_type = '{facts.TRIGGER_OVERFLOW}' AND i.started_at BETWEEN %s AND %s)
 )
-ORDER BY i.id
+UNION ALL
+SELECT version, NULL, NULL, NULL, NULL, NULL FROM incidents_ruleset WHERE tenant_id = %s
+ORDER BY 2 NULLS LAST, 1
 """  # noqa: S608 - only our own constants are interpolated
 
 _OPENINGS = f"""
@@ -146,6 +162,7 @@ def read_state(
 ) -> State:
     """The unresolved incidents that reports of these kinds and times could join.
 
+    And the version of the tenant's rules, which costs no statement of its own.
     With ``may_open`` (only under the creation lock) also the overflow incidents and the openings
     that the hourly limit counts. Times are microseconds.
     """
@@ -163,9 +180,12 @@ def read_state(
             moment(latest + cooldown),
             moment(earliest - HOUR),
             moment(latest),
+            tenant_id,
         ],
     )
     state = State()
+    if rows and rows[-1][1] is None:
+        state.rules_version = rows.pop()[0]
     for id_, trigger_type, group_key, window_start, started, last_seen in rows:
         kind = (trigger_type, group_key)
         candidate = Candidate(id_, kind, window_start, started, last_seen)
@@ -191,7 +211,7 @@ def insert_incidents(
 ) -> None:
     """Inserts the incidents that the batch opens, with no alerts counted yet, and their events."""
     recorded = microseconds(at)
-    reports = [_opening(candidate, limit=limit) for candidate in opened]
+    reports = [_opening(tenant_id, candidate, limit=limit) for candidate in opened]
     rows = Columns("incidents_incident", len(opened))
     rows.constant("tenant_id", "text", tenant_id)
     rows.constant("status", "text", Status.OPEN)
@@ -224,13 +244,14 @@ def insert_incidents(
         ("metadata", "jsonb"),
         ("is_synthetic", "boolean"),
         ("synthetic_scenario_id", "text"),
+        ("signature", "text"),
     ):
         rows.add(name, type_, [report[name] for report in reports])  # type: ignore[arg-type]
     run(*rows.insert())
     insert_events(
         tenant_id,
         [
-            (candidate.id, EventType.OPENED, report["event"], {"severity": report["severity"]})
+            (candidate.id, EventType.OPENED, report["event"], report["data"])
             for candidate, report in zip(opened, reports, strict=True)
         ],
         via=via,
@@ -238,7 +259,15 @@ def insert_incidents(
     )
 
 
-def _opening(candidate: Candidate, *, limit: int) -> dict[str, Any]:
+_SOURCE: Final = {
+    SourceType.ALERT: "an alert",
+    SourceType.FAILURE: "a failure",
+    SourceType.VIOLATION: "a violation",
+    SourceType.COST_ANOMALY: "a cost anomaly",
+}
+
+
+def _opening(tenant_id: str, candidate: Candidate, *, limit: int) -> dict[str, Any]:
     """What the incident opened by a candidate's first report says of itself."""
     report = candidate.first_report
     assert report is not None  # noqa: S101 - only opened candidates come here
@@ -261,10 +290,18 @@ def _opening(candidate: Candidate, *, limit: int) -> dict[str, Any]:
             "metadata": None,
             "is_synthetic": bool(report.is_synthetic),
             "synthetic_scenario_id": None,
+            "signature": None,
+            "data": {"severity": int(Severity.HIGH)},
             "event": f"Opened because the tenant passed {limit} new incidents in an hour.",
         }
     severity = report.severity or facts.initial_severity(report.trigger_type)
     about = report.group_key or report.trigger_value or report.error_code
+    failure = signatures.Failure(
+        trigger_type=report.trigger_type,
+        group_key=report.group_key or "",
+        error_code=report.error_code,
+        message=report.error_message or report.trigger_value or "",
+    )
     return {
         "title": report.title
         or (f"{report.trigger_type}: {about}" if about else report.trigger_type)[:2000],
@@ -283,7 +320,9 @@ def _opening(candidate: Candidate, *, limit: int) -> dict[str, Any]:
         "metadata": metadata_text(report),
         "is_synthetic": bool(report.is_synthetic),
         "synthetic_scenario_id": report.synthetic_scenario_id,
-        "event": f"Opened by an alert of {report.trigger_type}.",
+        "signature": signatures.of(tenant_id=tenant_id, failure=failure),
+        "data": {"severity": int(severity), "signature": signatures.explain(failure)},
+        "event": f"Opened by {_SOURCE[report.source_type]} of {report.trigger_type}.",
     }
 
 
@@ -414,6 +453,42 @@ def write_alerts(
     return touched if len(touched) == len(deltas) else None
 
 
+# A run's trace names the first incident that the run was linked to.
+_TRACES: Final = """
+UPDATE incidents_trace t SET incident_id = l.incident_id
+FROM (
+    SELECT DISTINCT ON (tenant_id, run_id) tenant_id, run_id, incident_id
+    FROM incidents_incidentrun WHERE tenant_id = %s AND run_id = ANY(%s::text[])
+    ORDER BY tenant_id, run_id, created_at, incident_id
+) l
+WHERE t.tenant_id = l.tenant_id AND t.run_id = l.run_id AND t.incident_id IS NULL
+"""
+
+
+def write_preventions(tenant_id: str, preventions: Sequence[Prevented], *, at: datetime) -> None:
+    """Records what rules prevented, or in shadow mode would have, in the order given."""
+    rows = Columns("incidents_prevention", len(preventions))
+    reports = [one.report for one in preventions]
+    rows.constant("tenant_id", "text", tenant_id)
+    rows.constant("created_at", "timestamptz", microseconds(at))
+    rows.packed("id", arrays.sequential_uuids(clock.uuid7().bytes, len(preventions)), "uuid")
+    rows.add("alert_key", "uuid", [one.key for one in preventions])
+    rows.add("rule_id", "uuid", [one.match.rule_id.bytes for one in preventions])
+    rows.add("revision", "bigint", [one.match.revision for one in preventions])
+    rows.add("mode", "text", [one.match.mode for one in preventions])
+    rows.add(
+        "incident_id",
+        "uuid",
+        [None if one.incident_id is None else one.incident_id.bytes for one in preventions],
+    )
+    rows.add("occurred_at", "timestamptz", [one.time for one in preventions])
+    rows.add("group_key", "text", [report.group_key or "" for report in reports])
+    for name in ("trigger_type", "call_id", "run_id", "agent_id", "error_code", "category"):
+        rows.add(name, "text", [getattr(report, name) for report in reports])
+    rows.add("cost_delta_cents", "numeric", [report.cost_delta_cents for report in reports])
+    run(*rows.insert())
+
+
 def write_runs(
     tenant_id: str,
     runs: dict[str, str | None],
@@ -445,7 +520,7 @@ def write_runs(
         )
     if links:
         pairs = sorted(links)
-        run(
+        linked = run(
             """
             WITH held AS (
                 SELECT id, run_id FROM incidents_run
@@ -457,10 +532,12 @@ def write_runs(
                 FROM unnest(%s::text[], %s::uuid[]) AS u(run_id, incident_id)
                 WHERE (SELECT count(*) FROM held) > 0
                 ON CONFLICT DO NOTHING RETURNING run_id
-            )
+            ), counted AS (
             UPDATE incidents_run r SET incident_count = r.incident_count + l.added
             FROM (SELECT run_id, count(*) AS added FROM linked GROUP BY run_id) l, held
             WHERE r.id = held.id AND held.run_id = l.run_id
+            )
+            SELECT DISTINCT run_id FROM linked
             """,
             [
                 tenant_id,
@@ -471,6 +548,9 @@ def write_runs(
                 arrays.uuids([incident.bytes for _, incident in pairs]),
             ],
         )
+        if linked:
+            # A statement of its own: it sees the trace that a run was given while we waited.
+            run(_TRACES, [tenant_id, arrays.texts(sorted(name for (name,) in linked))])
     if agents:
         pairs = sorted(agents)
         run(
