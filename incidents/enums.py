@@ -144,3 +144,22 @@ class Similarity(models.TextChoices):
     @classmethod
     def ranked(cls, rank: int) -> Similarity:
         return list(cls)[rank]
+
+
+class WebhookEvent(models.TextChoices):
+    """What a webhook can tell of; all but the last are also events of a timeline."""
+
+    OPENED = "opened"
+    ESCALATED = "escalated"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+    # An overflow incident was opened; it is told as this alone.
+    OVERFLOWED = "overflowed"
+
+
+class DeliveryStatus(models.TextChoices):
+    """A delivery is pending until it was delivered or every attempt failed."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"

@@ -8,13 +8,16 @@ from incidents.models.incident import Event, Incident, IncidentAgent, IncidentRu
 from incidents.models.rollup import RollupCategory, RollupChange, RollupDay, RollupHour
 from incidents.models.rule import PolicyRule, Prevention, RuleRevision, RuleSet
 from incidents.models.run import Run, Step, Trace
+from incidents.models.sender import EndedAlert, SenderSettings, SpanStep
 from incidents.models.target import SeverityTarget
 from incidents.models.violation import PolicyEvaluation, Violation
+from incidents.models.webhook import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 
 __all__ = [
     "Alert",
     "CostAnomaly",
     "CostRecord",
+    "EndedAlert",
     "Event",
     "Evidence",
     "Failure",
@@ -32,8 +35,13 @@ __all__ = [
     "RuleRevision",
     "RuleSet",
     "Run",
+    "SenderSettings",
     "SeverityTarget",
+    "SpanStep",
     "Step",
     "Trace",
     "Violation",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
 ]
