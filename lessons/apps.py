@@ -6,3 +6,11 @@ from django.apps import AppConfig
 class LessonsConfig(AppConfig):
     name = "lessons"
     verbose_name = "Lessons"
+
+    def ready(self) -> None:
+        from config import housekeeping
+        from lessons.services import capture, lifecycle
+
+        housekeeping.register("lessons captured", capture.capture)
+        housekeeping.register("proposals drafted", capture.draft)
+        housekeeping.register("deferred lessons reactivated", lifecycle.reactivate_expired)
