@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -83,8 +84,8 @@ class _Sums:
     acknowledged: int = 0
     count: dict[str, int] = field(default_factory=lambda: {_ACKNOWLEDGE: 0, _RESOLVE: 0})
     total_us: dict[str, int] = field(default_factory=lambda: {_ACKNOWLEDGE: 0, _RESOLVE: 0})
-    slots: dict[str, dict[int, int]] = field(
-        default_factory=lambda: {_ACKNOWLEDGE: {}, _RESOLVE: {}}
+    slots: dict[str, Counter[int]] = field(
+        default_factory=lambda: {_ACKNOWLEDGE: Counter(), _RESOLVE: Counter()}
     )
 
 
@@ -169,40 +170,47 @@ _SUMS: Final = (
     "acknowledge_count",
     "acknowledge_us",
     "resolve_us",
-    "acknowledge_slots",
-    "resolve_slots",
 )
+_SLOTS: Final = ("acknowledge_slots", "resolve_slots")
 
 
 def _read(tenant: str, since: datetime) -> dict[int, _Sums]:
-    relation, parameters = rollup.source(
-        rollup.DAYS, ("severity", *_SUMS), tenant=tenant, since=since
+    counted, parameters = rollup.source(
+        rollup.DAYS, ("severity", *_SUMS, *_SLOTS), tenant=tenant, since=since, parts=False
     )
+    # Of the day that the window cuts, the times come as they are: to add them up as histograms
+    # would cost the database more than all the rest.
+    cut, more = rollup.source(
+        rollup.DAYS,
+        ("severity", *_SUMS, "times_to_acknowledge", "times_to_resolve"),
+        tenant=tenant,
+        since=since,
+        wholes=False,
+    )
+    sum_up = ", ".join(f"sum({name}) AS {name}" for name in _SUMS)
     rows = rollup.read(
-        f"SELECT severity, {', '.join(f'sum({name})' for name in _SUMS)} "  # noqa: S608
-        f"FROM ({relation}) s GROUP BY severity",
-        parameters,
+        f"SELECT severity, {sum_up}, sum(acknowledge_slots), sum(resolve_slots), "  # noqa: S608
+        f"NULL::bigint[], NULL::bigint[] FROM ({counted}) s GROUP BY severity UNION ALL "
+        f"SELECT severity, {sum_up}, 0, 0, array_remove(array_agg(times_to_acknowledge), NULL), "
+        f"array_remove(array_agg(times_to_resolve), NULL) FROM ({cut}) s GROUP BY severity",
+        [*parameters, *more],
     )
     sums = {int(severity): _Sums() for severity in Severity}
     for severity, *values in rows:
-        found = dict(zip(_SUMS, values, strict=True))
-        sums[severity] = _Sums(
-            incidents=int(found["incidents"]),
-            open=int(found["open"]),
-            acknowledged=int(found["acknowledged"]),
-            count={
-                _ACKNOWLEDGE: int(found["acknowledge_count"]),
-                _RESOLVE: int(sum(found[method] for method in ResolutionMethod.values)),
-            },
-            total_us={
-                _ACKNOWLEDGE: int(found["acknowledge_us"]),
-                _RESOLVE: int(found["resolve_us"]),
-            },
-            slots={
-                _ACKNOWLEDGE: rollup.slots(found["acknowledge_slots"]),
-                _RESOLVE: rollup.slots(found["resolve_slots"]),
-            },
-        )
+        *numbers, ack_slots, slots, ack_times, times = values
+        found = dict(zip(_SUMS, numbers, strict=True))
+        one = sums[severity]
+        one.incidents += int(found["incidents"])
+        one.open += int(found["open"])
+        one.acknowledged += int(found["acknowledged"])
+        one.count[_ACKNOWLEDGE] += int(found["acknowledge_count"])
+        one.count[_RESOLVE] += int(sum(found[method] for method in ResolutionMethod.values))
+        one.total_us[_ACKNOWLEDGE] += int(found["acknowledge_us"])
+        one.total_us[_RESOLVE] += int(found["resolve_us"])
+        one.slots[_ACKNOWLEDGE].update(rollup.slots(ack_slots))
+        one.slots[_ACKNOWLEDGE].update(map(rollup.slot_of, ack_times or ()))
+        one.slots[_RESOLVE].update(rollup.slots(slots))
+        one.slots[_RESOLVE].update(map(rollup.slot_of, times or ()))
     return sums
 
 
@@ -383,7 +391,8 @@ def _targets(tenant: str) -> tuple[dict[int, dict[str, int | None]], datetime | 
     """The targets by severity, in seconds, and when the oldest unresolved incident started."""
     targets: dict[int, dict[str, int | None]] = {}
     oldest = None
-    for severity, acknowledge, resolve, started_at in rollup.read(_TARGETS, [tenant, tenant]):
+    rows = rollup.read(_TARGETS, [tenant, tenant], plan_once=False)
+    for severity, acknowledge, resolve, started_at in rows:
         if severity is None:
             oldest = started_at
         else:
@@ -499,6 +508,7 @@ def cost_impact(*, tenant: Tenant, baseline_days: int, limit: int) -> CostImpact
         f"FROM ({relation} UNION ALL {LIVE_VOLUME}) c GROUP BY category "
         "HAVING sum(incidents) > 0 ORDER BY sum(cost) DESC, sum(incidents) DESC, category",
         [*parameters, tenant.pk, since],
+        plan_once=False,
     )
     return CostImpact(
         baseline_days=baseline_days,

@@ -68,6 +68,7 @@ _ACKNOWLEDGED: Final = {
     "acknowledge_us": _times("acknowledge_us"),
 }
 _RESOLVED: Final = {"resolve_us": _times("resolve_us")}
+_EACH: Final = {"times_to_acknowledge": "acknowledge_us", "times_to_resolve": "resolve_us"}
 _VOLUME: Final = {"calls": "sign * calls", "cost": "sign * cost"}
 
 HOURS: Final = Rollup(
@@ -117,30 +118,35 @@ def source(
     tenant: str,
     since: datetime,
     edges: Iterable[datetime] = (),
+    wholes: bool = True,
+    parts: bool = True,
 ) -> tuple[str, list[Any]]:
     """The SQL of a relation, and its parameters, over a tenant's incidents from ``since`` on.
 
     Its columns are those asked for (keys but the time, and measures to be summed) and before
     them ``at``, which no whole hour or day carries across one of the ``edges``. A group may
-    come with ``incidents`` that sum to nothing, when all that was in it has moved.
+    come with ``incidents`` that sum to nothing, when all that was in it has moved. Without
+    ``parts`` those hours or days are left out that only count in part; without ``wholes`` the
+    others are, and ``times_to_acknowledge`` and ``times_to_resolve`` are columns too.
     """
     cut = sorted({start for at in (since, *edges) if (start := floor(at, rollup.unit)) != at})
     begin = floor(since, rollup.unit)
     begin_key: Any = begin.date() if rollup.unit == DAY else begin
     cut_keys = [start.date() for start in cut] if rollup.unit == DAY else cut
     key_type = "date" if rollup.unit == DAY else "timestamptz"
-    expressions = rollup.keys | rollup.measures
+    expressions = rollup.keys | rollup.measures | _EACH
     of_change = ", ".join(f"{expressions[name]} AS {name}" for name in columns)
     at = f"{rollup.time}::timestamp AT TIME ZONE 'UTC'" if rollup.unit == DAY else rollup.time
-    statement = f"""
+    whole = f"""
         SELECT {at} AS at, {", ".join(columns)} FROM {rollup.table}
         WHERE tenant_id = %s AND {rollup.time} >= %s AND {rollup.time} <> ALL(%s::{key_type}[])
         UNION ALL
         SELECT started_at, {of_change} FROM incidents_rollupchange
         WHERE tenant_id = %s AND started_at >= %s
             AND {rollup.keys[rollup.time]} <> ALL(%s::{key_type}[])
-        UNION ALL
-        SELECT part.started_at, {of_change}
+    """  # noqa: S608 - only our own names and constants are interpolated
+    part = f"""
+        SELECT part.started_at AS at, {of_change}
         FROM unnest(%s::timestamptz[], %s::timestamptz[]) AS c(start, stop)
         CROSS JOIN LATERAL (
             SELECT {change_of("i", 1)} FROM incidents_incident i
@@ -150,16 +156,26 @@ def source(
     """  # noqa: S608 - only our own names and constants are interpolated
     starts = [max(start, since) for start in cut]
     stops = [start + rollup.unit for start in cut]
-    parameters = [tenant, begin_key, cut_keys, tenant, begin, cut_keys, starts, stops, tenant]
-    return statement, parameters
+    statements: list[str] = []
+    parameters: list[Any] = []
+    if wholes:
+        statements.append(whole)
+        parameters += [tenant, begin_key, cut_keys, tenant, begin, cut_keys]
+    if parts:
+        statements.append(part)
+        parameters += [starts, stops, tenant]
+    return " UNION ALL ".join(statements), parameters
 
 
-def read(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
-    """The rows of a reading, planned for these parameters.
+def read(
+    statement: str, parameters: Sequence[Any] | Mapping[str, Any], *, plan_once: bool = True
+) -> list[Any]:
+    """The rows of a reading.
 
-    A plan that is made once for all tenants and windows serves the largest of them badly.
+    Not to ``plan_once`` it is planned for these very parameters: where a plan for any tenant and
+    window looks so dear to the planner that it compiles it, that takes longer than the reading.
     """
-    return run(statement, parameters, prepare=False)
+    return run(statement, parameters, prepare=plan_once)
 
 
 def slots(histogram: Decimal | None) -> dict[int, int]:

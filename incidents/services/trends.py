@@ -110,12 +110,19 @@ def trend(*, tenant: Tenant, window_days: int, granularity: Granularity, tz: Zon
         since,
         [
             TrendPeriod(
-                period,
-                *(int(count) for count in counts),
-                _mean(ack_us, ack_count),
-                _mean(resolve_us, counts[-1]),
+                period=period,
+                incidents=int(found["incidents"]),
+                low=int(found["low"]),
+                medium=int(found["medium"]),
+                high=int(found["high"]),
+                critical=int(found["critical"]),
+                resolved=int(found["resolved"]),
+                mean_time_to_acknowledge_ms=_mean(
+                    found["acknowledge_us"], found["acknowledge_count"]
+                ),
+                mean_time_to_resolve_ms=_mean(found["resolve_us"], found["resolved"]),
             )
-            for period, (*counts, ack_count, ack_us, resolve_us) in zip(periods, sums, strict=True)
+            for period, found in zip(periods, sums, strict=True)
         ],
     )
 
@@ -138,12 +145,12 @@ def cost_trend(
         [
             CostPeriod(
                 period,
-                int(incidents),
-                int(calls),
-                Decimal(cost) if incidents else None,
-                mean_cents(cost, int(incidents)) if incidents else None,
+                int(found["incidents"]),
+                int(found["calls"]),
+                Decimal(found["cost"]) if found["incidents"] else None,
+                mean_cents(found["cost"], int(found["incidents"])) if found["incidents"] else None,
             )
-            for period, (incidents, calls, cost) in zip(periods, sums, strict=True)
+            for period, found in zip(periods, sums, strict=True)
         ],
     )
 
@@ -187,8 +194,8 @@ def _by_period(
     columns: Sequence[str],
     also: str = "",
     also_parameters: Sequence[Any] = (),
-) -> list[Sequence[Any]]:
-    """The sums of some columns in each period; what started after the last one is left out."""
+) -> list[dict[str, Any]]:
+    """The sums of some columns, by name, in each period; what started later is left out."""
     edges = [period.start for period in periods] + [periods[-1].end]
     relation, parameters = rollup.source(
         rollup.HOURS, columns, tenant=tenant, since=since, edges=edges
@@ -198,11 +205,10 @@ def _by_period(
         f"{', '.join(f'sum({name})' for name in columns)} "
         f"FROM ({relation} {also}) s GROUP BY 1",
         [edges, *parameters, *also_parameters],
+        plan_once=False,
     )
-    # The first period begins before the window does: an hour that is whole, but not all within
-    # it, is one of the cut ones, and those are read by rows from ``since`` on.
-    sums = {place: values for place, *values in rows}
-    nothing = [0] * len(columns)
+    sums = {place: dict(zip(columns, values, strict=True)) for place, *values in rows}
+    nothing = dict.fromkeys(columns, 0)
     return [sums.get(place, nothing) for place in range(1, len(periods) + 1)]
 
 

@@ -99,7 +99,8 @@ WITH shares AS (
 ), made AS (
     SELECT *,
         CASE WHEN a < 0.35 THEN 'auto' WHEN a < 0.9 THEN 'manual' ELSE 'rollback' END AS method,
-        g > %(incidents)s * 0.985 AND b < 0.6 OR b < 0.01 AS unresolved,
+        -- What is not resolved after a quarter of an hour waits for a person.
+        g > %(incidents)s * 0.9995 AND b < 0.6 OR b < 0.01 AS unresolved,
         CASE WHEN a >= 0.35 OR c < 0.1 THEN started + make_interval(secs => 400 * lognormal) END
             AS acknowledged,
         CASE WHEN a < 0.35 THEN started + make_interval(secs => 900 + 300 * other)
