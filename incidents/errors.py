@@ -13,6 +13,22 @@ class RunNotFound(NotFound):
     detail = "There is no run with this id."
 
 
+class FailureNotFound(NotFound):
+    detail = "The run has no failure."
+
+
+class TraceNotFound(NotFound):
+    detail = "The run has no trace."
+
+
+class ViolationNotFound(NotFound):
+    detail = "There is no violation with this id."
+
+
+class RuleNotFound(NotFound):
+    detail = "There is no rule with this id."
+
+
 class IncidentTransition(InvalidTransition):
     """The incident's state machine has no such arrow."""
 
@@ -21,3 +37,13 @@ class KeyHeld(Conflict):
     """Another unresolved incident already holds this one's trigger, group and window."""
 
     code = "key_held"
+
+
+class RunEnded(InvalidTransition):
+    """The run has ended already, differently."""
+
+
+class TraceKept(Conflict):
+    """An incident points to the run, so that the steps it has stay as they are."""
+
+    code = "trace_kept"

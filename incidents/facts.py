@@ -67,6 +67,7 @@ TRIGGER_OF_ANOMALY: Final[dict[str, str]] = {
     "BUDGET_WARNING": "budget_warning",
 }
 CATEGORY_OF_ANOMALY: Final = "cost_anomaly"
+CATEGORY_OF_VIOLATION: Final = "policy_violation"
 
 
 def initial_severity(trigger_type: str) -> Severity:

@@ -1,0 +1,196 @@
+"""Replaces the LLM failure driver: a failed call, its evidence and its failed run, as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from config import clock
+from config.actors import Actor
+from config.api.values import format_timestamp
+from config.tenancy import scope
+from config.tenancy.models import Tenant
+from incidents import facts
+from incidents.enums import FailureType, Outcome, RunStatus, SourceType
+from incidents.errors import FailureNotFound
+from incidents.models import CostAnomaly, CostRecord, Failure, Incident, IncidentRun, Run
+from incidents.services import door, evidence
+from incidents.services.reports import Report
+
+EVIDENCE_KIND = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A failure, and what became of this report of it; ``created`` is false for a repeat."""
+
+    failure: Failure
+    incident: Incident | None
+    outcome: Outcome
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Contamination:
+    """What else is recorded of a run that failed: how many of each."""
+
+    cost_records: int
+    cost_anomalies: int
+    other_incidents: int
+
+
+def record(
+    *,
+    tenant: Tenant,
+    by: Actor,
+    run_id: str,
+    failure_type: FailureType,
+    error_code: str,
+    error_message: str | None = None,
+    model: str | None = None,
+    request_id: str | None = None,
+    duration_ms: int | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    captured: Mapping[str, Any] | None = None,
+    occurred_at: datetime | None = None,
+) -> Recorded:
+    """Records that a call of a run failed, captures the evidence, and marks the run failed.
+
+    It is reported with the trigger ``llm_failure``, grouped by the error code. The failure is
+    identified by the run and the request (or none): a repeat changes nothing. Without
+    ``captured`` the evidence is made of the fields.
+    """
+    with scope.tenant(tenant.pk):
+        if (known := _find(tenant, run_id, request_id)) is not None:
+            return _repeated(tenant, known)
+        at = clock.now()
+        occurred_at = occurred_at or at
+        severity = facts.severity_of_error(error_code)
+        category = facts.category_of_error(error_code)
+        run_of_failure = Run.objects.for_tenant(tenant).filter(run_id=run_id).first()
+        reported = door.send(
+            tenant=tenant,
+            report=Report(
+                trigger_type=facts.TRIGGER_FAILURE,
+                group_key=error_code,
+                call_id=_call_id(run_id, request_id),
+                occurred_at=occurred_at,
+                run_id=run_id,
+                agent_id=run_of_failure.agent_id if run_of_failure else None,
+                model=model,
+                error_code=error_code,
+                error_message=error_message,
+                category=category,
+                metadata=b"" if metadata is None else msgspec.json.encode(metadata),
+                is_synthetic=run_of_failure.is_synthetic if run_of_failure else None,
+                synthetic_scenario_id=(
+                    run_of_failure.synthetic_scenario_id if run_of_failure else None
+                ),
+                severity=severity,
+                source_type=SourceType.FAILURE,
+            ),
+            via=by.via,
+        )
+        # A concurrent report of the same failure was first.
+        if reported.outcome == Outcome.DUPLICATE:
+            known = _find(tenant, run_id, request_id)
+            if known is not None:
+                return Recorded(known, known.incident, Outcome.DUPLICATE, created=False)
+        failure = Failure.objects.create(
+            tenant=tenant,
+            run_id=run_id,
+            request_id=request_id,
+            failure_type=failure_type,
+            error_code=error_code,
+            error_message=error_message,
+            category=category,
+            severity=severity,
+            model=model,
+            duration_ms=duration_ms,
+            metadata=metadata,
+            incident=reported.incident,
+            outcome=reported.first,
+            occurred_at=occurred_at,
+            created_at=at,
+        )
+        evidence.capture(
+            tenant_id=tenant.pk,
+            by=by,
+            at=at,
+            kind=EVIDENCE_KIND,
+            data=_fields(failure) if captured is None else captured,
+            incident_id=failure.incident_id,
+            run_id=run_id,
+            failure_id=failure.pk,
+        )
+        Run.objects.for_tenant(tenant).filter(run_id=run_id).update(status=RunStatus.FAILED)
+    return Recorded(failure, reported.incident, reported.outcome, created=True)
+
+
+def latest(*, tenant: Tenant, run_id: str) -> Failure:
+    """The latest failure of a run; FailureNotFound when it has none."""
+    failure: Failure | None = (
+        Failure.objects.for_tenant(tenant)
+        .filter(run_id=run_id)
+        .order_by("-occurred_at", "-id")
+        .first()
+    )
+    if failure is None:
+        raise FailureNotFound
+    return failure
+
+
+def contamination(*, tenant: Tenant, run_id: str) -> Contamination:
+    """Costs, anomalies and incidents of exactly this run, besides those of its failures."""
+    own = Failure.objects.for_tenant(tenant).filter(run_id=run_id, incident__isnull=False)
+    others = (
+        IncidentRun.objects.for_tenant(tenant)
+        .filter(run_id=run_id)
+        .exclude(incident_id__in=own.values("incident_id"))
+    )
+    return Contamination(
+        cost_records=CostRecord.objects.for_tenant(tenant).filter(run_id=run_id).count(),
+        cost_anomalies=CostAnomaly.objects.for_tenant(tenant).filter(run_id=run_id).count(),
+        other_incidents=others.count(),
+    )
+
+
+def _call_id(run_id: str, request_id: str | None) -> str:
+    # With the spaces, which no identifier of a caller's can have, it is like no call_id of an
+    # alert, and the run and the request cannot run into each other.
+    return f"run {run_id}" if request_id is None else f"run {run_id} request {request_id}"
+
+
+def _find(tenant: Tenant, run_id: str, request_id: str | None) -> Failure | None:
+    wanted = {"request_id__isnull": True} if request_id is None else {"request_id": request_id}
+    failure: Failure | None = (
+        Failure.objects.for_tenant(tenant)
+        .filter(run_id=run_id, **wanted)
+        .select_related("incident")
+        .first()
+    )
+    return failure
+
+
+def _repeated(tenant: Tenant, failure: Failure) -> Recorded:
+    reported = door.repeat(tenant=tenant, incident=failure.incident)
+    return Recorded(failure, reported.incident, reported.outcome, created=False)
+
+
+def _fields(failure: Failure) -> dict[str, Any]:
+    fields = {
+        "run_id": failure.run_id,
+        "request_id": failure.request_id,
+        "failure_type": str(failure.failure_type),
+        "error_code": failure.error_code,
+        "error_message": failure.error_message,
+        "model": failure.model,
+        "duration_ms": failure.duration_ms,
+        "metadata": failure.metadata,
+        "occurred_at": format_timestamp(failure.occurred_at),
+    }
+    return {name: value for name, value in fields.items() if value is not None}
