@@ -408,7 +408,12 @@ def measure_readings() -> None:
                 None,
                 None,
             )
-            for words in ("504 c4ca4238a0b923820dcc509a6f75849b", "restarted worker 13", "upstream 7", "upstream")
+            for words in (
+                "504 c4ca4238a0b923820dcc509a6f75849b",
+                "restarted worker 13",
+                "upstream 7",
+                "upstream",
+            )
         ),
     ]  # fmt: skip
     print(f"\n{'reading':42} {'ours':>8} {'good':>8} {'further':>8} {'/good':>7} {'/further':>8}")
