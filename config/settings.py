@@ -96,6 +96,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.operations.middleware.RequestLog",
+    "config.csp.ContentSecurityPolicy",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -104,6 +105,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.tenancy.middleware.StaffScope",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -144,6 +146,40 @@ STATIC_URL = "static/"
 # Static files are served straight from the apps that bring them: nothing has to be collected.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
+
+UNFOLD = {
+    "SITE_TITLE": "Firebreak",
+    "SITE_HEADER": "Firebreak",
+    "SITE_SUBHEADER": "Incidents of LLM calls and agents",
+    "SITE_SYMBOL": "local_fire_department",
+    "SITE_URL": None,
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "STYLES": ["incidents.admin.site.stylesheet"],
+    "DASHBOARD_CALLBACK": "incidents.admin.dashboard.show",
+    "SIDEBAR": {"navigation": "incidents.admin.site.navigation"},
+    "COLORS": {
+        "primary": {
+            "50": "#fff7ed",
+            "100": "#ffedd5",
+            "200": "#fed7aa",
+            "300": "#fdba74",
+            "400": "#fb923c",
+            "500": "#c2410c",
+            "600": "#9a3412",
+            "700": "#7c2d12",
+            "800": "#6b2710",
+            "900": "#5a200d",
+            "950": "#431407",
+        },
+        "font": {
+            "subtle-light": "var(--color-base-600)",
+            "subtle-dark": "var(--color-base-300)",
+            "default-light": "var(--color-base-700)",
+            "default-dark": "var(--color-base-200)",
+        },
+    },
+}
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["config.api.authentication.ApiKeyAuthentication"],

@@ -1,0 +1,158 @@
+"""What the admin's screens share: whose rows a person sees, who acts, and pages without a count.
+
+Rules live in the services; here is only how the admin reaches them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.paginator import InfinitePaginator
+
+from config.actors import Actor
+from config.tenancy.models import Tenant
+from config.tenancy.services import staff
+
+VIA: Final = "admin"
+
+
+def tenants_seen(request: HttpRequest) -> frozenset[str] | None:
+    """The ids of the tenants that the person sees; None: all of them. Asked once a request."""
+    if not hasattr(request, "firebreak_tenants"):
+        request.firebreak_tenants = staff.tenants_of(request.user)  # type: ignore[attr-defined]
+    return request.firebreak_tenants  # type: ignore[attr-defined,no-any-return]
+
+
+def tenants(request: HttpRequest) -> QuerySet[Tenant]:
+    """The tenants that the person sees."""
+    seen = tenants_seen(request)
+    return Tenant.objects.all() if seen is None else Tenant.objects.filter(pk__in=seen)
+
+
+def actor(request: HttpRequest) -> Actor:
+    """The person at the keyboard, as timelines name them."""
+    return Actor(via=VIA, name=request.user.get_username())
+
+
+class TenantModelAdmin(ModelAdmin):
+    """Screens of what belongs to a tenant, which ``tenant_lookup`` leads to.
+
+    A person sees and acts on the rows of their tenants only. Lists count nothing: they have a
+    next page or they have not.
+    """
+
+    tenant_lookup = "tenant_id"
+    paginator = InfinitePaginator
+    show_full_result_count = False
+    list_disable_select_all = True
+    list_per_page = 50
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        queryset: QuerySet[Any] = super().get_queryset(request)
+        seen = tenants_seen(request)
+        return queryset if seen is None else queryset.filter(**{f"{self.tenant_lookup}__in": seen})
+
+    def _sees(self, request: HttpRequest, obj: Any) -> bool:
+        """Whether the object (or its key, as some hooks are given) is of a tenant of theirs."""
+        if obj is None or tenants_seen(request) is None:
+            return True
+        key = obj.pk if isinstance(obj, Model) else obj
+        return bool(self.get_queryset(request).filter(pk=key).exists())
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(super().has_view_permission(request, obj)) and self._sees(request, obj)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(super().has_change_permission(request, obj)) and self._sees(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(super().has_delete_permission(request, obj)) and self._sees(request, obj)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.related_model is Tenant:
+            kwargs["queryset"] = tenants(request)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+class ReadOnlyModelAdmin(TenantModelAdmin):
+    """Screens of what is written once, or only by services: to be looked at, not edited."""
+
+    change_form_before_template = "incidents/admin/read_only.html"
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows of a list, and the cursors (None: there is nothing) to what lies around them."""
+
+    rows: list[Any]
+    newer: str | None
+    older: str | None
+
+
+def page(queryset: QuerySet[Any], *, by: Sequence[str], cursor: str | None, size: int) -> Page:
+    """The rows after (or before) a cursor, all the fields in ``by`` descending, the last unique.
+
+    No row is counted or skipped, so the last page costs what the first does. A cursor that is
+    none starts at the beginning.
+    """
+    backwards, place = _read(cursor, len(by))
+    if place is not None:
+        queryset = queryset.filter(_beyond(by, place, "gt" if backwards else "lt"))
+    order = by if backwards else [f"-{name}" for name in by]
+    rows = list(queryset.order_by(*order)[: size + 1])
+    more = len(rows) > size
+    rows = rows[:size]
+    if backwards:
+        rows.reverse()
+    newer, older = (more, True) if backwards else (place is not None, more)
+    return Page(
+        rows,
+        newer=_write("<", by, rows[0]) if rows and newer else None,
+        older=_write(">", by, rows[-1]) if rows and older else None,
+    )
+
+
+def _beyond(by: Sequence[str], place: Sequence[Any], way: str) -> Q:
+    """The rows past a place. The first field is bounded on its own, for its index to be used."""
+    found = Q()
+    equal = Q()
+    for name, value in zip(by, place, strict=True):
+        found |= equal & Q(**{f"{name}__{way}": value})
+        equal &= Q(**{name: value})
+    return Q(**{f"{by[0]}__{way}e": place[0]}) & found
+
+
+def _write(way: str, by: Sequence[str], row: Any) -> str:
+    values = [str(getattr(row, name)) for name in by]
+    return way.replace("<", "n").replace(">", "o") + base64.urlsafe_b64encode(
+        json.dumps(values).encode()
+    ).decode().rstrip("=")
+
+
+def _read(cursor: str | None, length: int) -> tuple[bool, list[str] | None]:
+    if not cursor or cursor[0] not in "no":
+        return False, None
+    try:
+        data = cursor[1:]
+        values = json.loads(base64.urlsafe_b64decode(data + "=" * (-len(data) % 4)))
+    except ValueError:
+        return False, None
+    if not isinstance(values, list) or len(values) != length:
+        return False, None
+    return cursor[0] == "n", [str(value) for value in values]

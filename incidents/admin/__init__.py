@@ -1,0 +1,5 @@
+"""The screens of incidents, registered with Django's admin."""
+
+from incidents.admin import facts, incidents, runs
+
+__all__ = ["facts", "incidents", "runs"]

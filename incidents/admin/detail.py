@@ -1,0 +1,124 @@
+"""What an incident's page shows, read in a fixed number of queries however large it is."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from incidents.admin import charts, panels
+from incidents.models import (
+    Alert,
+    Event,
+    Evidence,
+    Failure,
+    Incident,
+    IncidentRun,
+    Run,
+    Trace,
+    Violation,
+)
+from incidents.models.rollup import UNCATEGORIZED
+from incidents.services import glances, postmortem, recurrence
+
+EVENTS: Final = 200
+ALERTS: Final = 20
+RUNS: Final = 10
+EVIDENCE: Final = 20
+RECURRENCE_DAYS: Final = 30
+RECURRENCE_FROM: Final = 3
+
+
+def context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
+    """Everything below the header."""
+    links = list(
+        IncidentRun.objects.filter(incident=incident)
+        .order_by("-created_at")
+        .values_list("run_id", flat=True)[: RUNS + 1]
+    )
+    events = list(
+        Event.objects.filter(incident=incident).order_by("-created_at", "-id")[: EVENTS + 1]
+    )
+    return {
+        "events": events[:EVENTS],
+        "events_cut": len(events) > EVENTS,
+        "plot": _plot(incident),
+        "alerts": Alert.objects.filter(incident=incident).order_by("-id")[:ALERTS],
+        "runs": _runs(incident, links[:RUNS]),
+        "runs_cut": len(links) > RUNS,
+        "evidence": Evidence.objects.filter(incident=incident).order_by("-created_at")[:EVIDENCE],
+        "failures": Failure.objects.filter(incident=incident).order_by("-created_at")[:RUNS],
+        "violations": Violation.objects.filter(incident=incident).order_by("-created_at")[:RUNS],
+        "learnings": postmortem.of_incident(incident=incident),
+        "recurrence": recurrence.of_category(
+            tenant=incident.tenant,
+            category=incident.category or UNCATEGORIZED,
+            baseline_days=RECURRENCE_DAYS,
+            threshold=RECURRENCE_FROM,
+        ),
+        "category": incident.category or UNCATEGORIZED,
+        "panels": panels.panels_of(request, incident),
+        "facts": _facts(incident),
+    }
+
+
+def _plot(incident: Incident) -> dict[str, Any]:
+    found = glances.arrivals(incident=incident)
+    spanned = found.buckets and (found.buckets[-1].end - found.buckets[0].start).days >= 1
+    form = "%d %b %H:%M" if spanned else "%H:%M:%S"
+    chart = charts.bars(
+        [
+            charts.Column(
+                [("alerts", bucket.alerts)],
+                f"{bucket.start:{form}}",
+                f"{bucket.start:%Y-%m-%d %H:%M:%S} to {bucket.end:%H:%M:%S} UTC: "
+                f"{bucket.alerts:,} alert{'' if bucket.alerts == 1 else 's'}",
+            )
+            for bucket in found.buckets
+        ],
+        title="Alerts over time",
+        unit="alerts",
+    )
+    return {"chart": chart, "read": found.read, "all": found.read >= incident.alerts_count}
+
+
+def _runs(incident: Incident, run_ids: list[str]) -> list[dict[str, Any]]:
+    """The runs that the alerts named, each with its page and the step that broke a policy."""
+    runs = {
+        run.run_id: run
+        for run in Run.objects.filter(tenant_id=incident.tenant_id, run_id__in=run_ids)
+    }
+    traces = {
+        trace.run_id: trace
+        for trace in Trace.objects.filter(tenant_id=incident.tenant_id, run_id__in=run_ids)
+    }
+    return [
+        {
+            "run_id": run_id,
+            "run": (run := runs.get(run_id)),
+            "trace": traces.get(run_id),
+            "href": reverse("admin:incidents_run_change", args=[run.pk]) if run else None,
+        }
+        for run_id in run_ids
+    ]
+
+
+def _facts(incident: Incident) -> list[tuple[str, Any]]:
+    """What the reports said of it, without what they did not say."""
+    facts = [
+        ("Trigger", incident.trigger_type),
+        ("Trigger value", incident.trigger_value),
+        ("Group", incident.group_key),
+        ("Category", incident.category or UNCATEGORIZED),
+        ("Cause", incident.cause_type.replace("_", " ")),
+        ("Reported as", incident.source_type.replace("_", " ")),
+        ("Agent", incident.agent_id),
+        ("Model", incident.model),
+        ("Error code", incident.error_code),
+        ("Automatic action", incident.auto_action),
+        ("Post-mortem", incident.postmortem_id),
+        ("Signature", incident.signature),
+        ("Scenario", incident.synthetic_scenario_id),
+    ]
+    return [(name, value) for name, value in facts if value]
