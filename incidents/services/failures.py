@@ -43,6 +43,30 @@ class Contamination:
     other_incidents: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failing:
+    """That a call of a run failed, as it is told; ``duration_ms`` in milliseconds.
+
+    The run and the request (or none) are the identity. Without ``captured`` the evidence is made
+    of the other fields.
+    """
+
+    run_id: str
+    failure_type: FailureType
+    error_code: str
+    occurred_at: datetime
+    error_message: str | None = None
+    model: str | None = None
+    agent_id: str | None = None
+    request_id: str | None = None
+    duration_ms: int | None = None
+    cost_cents: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    captured: Mapping[str, Any] | None = None
+    is_synthetic: bool | None = None
+    synthetic_scenario_id: str | None = None
+
+
 def record(
     *,
     tenant: Tenant,
@@ -68,67 +92,89 @@ def record(
         if (known := _find(tenant, run_id, request_id)) is not None:
             return _repeated(tenant, known)
         at = clock.now()
-        occurred_at = occurred_at or at
-        severity = facts.severity_of_error(error_code)
-        category = facts.category_of_error(error_code)
         run_of_failure = Run.objects.for_tenant(tenant).filter(run_id=run_id).first()
-        reported = door.send(
-            tenant=tenant,
-            report=Report(
-                trigger_type=facts.TRIGGER_FAILURE,
-                group_key=error_code,
-                call_id=_call_id(run_id, request_id),
-                occurred_at=occurred_at,
-                run_id=run_id,
-                agent_id=run_of_failure.agent_id if run_of_failure else None,
-                model=model,
-                error_code=error_code,
-                error_message=error_message,
-                category=category,
-                metadata=b"" if metadata is None else msgspec.json.encode(metadata),
-                is_synthetic=run_of_failure.is_synthetic if run_of_failure else None,
-                synthetic_scenario_id=(
-                    run_of_failure.synthetic_scenario_id if run_of_failure else None
-                ),
-                severity=severity,
-                source_type=SourceType.FAILURE,
+        failing = Failing(
+            run_id=run_id,
+            failure_type=failure_type,
+            error_code=error_code,
+            error_message=error_message,
+            model=model,
+            agent_id=run_of_failure.agent_id if run_of_failure else None,
+            request_id=request_id,
+            duration_ms=duration_ms,
+            metadata=metadata,
+            captured=captured,
+            occurred_at=occurred_at or at,
+            is_synthetic=run_of_failure.is_synthetic if run_of_failure else None,
+            synthetic_scenario_id=(
+                run_of_failure.synthetic_scenario_id if run_of_failure else None
             ),
-            via=by.via,
         )
+        reported = door.send(tenant=tenant, report=report_of(failing), via=by.via)
         # A concurrent report of the same failure was first.
         if reported.outcome == Outcome.DUPLICATE:
             known = _find(tenant, run_id, request_id)
             if known is not None:
                 return Recorded(known, known.incident, Outcome.DUPLICATE, created=False)
-        failure = Failure.objects.create(
-            tenant=tenant,
-            run_id=run_id,
-            request_id=request_id,
-            failure_type=failure_type,
-            error_code=error_code,
-            error_message=error_message,
-            category=category,
-            severity=severity,
-            model=model,
-            duration_ms=duration_ms,
-            metadata=metadata,
-            incident=reported.incident,
-            outcome=reported.first,
-            occurred_at=occurred_at,
-            created_at=at,
-        )
-        evidence.capture(
-            tenant_id=tenant.pk,
-            by=by,
-            at=at,
-            kind=EVIDENCE_KIND,
-            data=_fields(failure) if captured is None else captured,
-            incident_id=failure.incident_id,
-            run_id=run_id,
-            failure_id=failure.pk,
-        )
-        Run.objects.for_tenant(tenant).filter(run_id=run_id).update(status=RunStatus.FAILED)
+        failure = keep(tenant=tenant, by=by, failing=failing, reported=reported, at=at)
     return Recorded(failure, reported.incident, reported.outcome, created=True)
+
+
+def report_of(failing: Failing) -> Report:
+    """What a failure is reported as; for who takes several reports through the door together."""
+    return Report(
+        trigger_type=facts.TRIGGER_FAILURE,
+        group_key=failing.error_code,
+        call_id=_call_id(failing.run_id, failing.request_id),
+        occurred_at=failing.occurred_at,
+        cost_delta_cents=failing.cost_cents,
+        run_id=failing.run_id,
+        agent_id=failing.agent_id,
+        model=failing.model,
+        error_code=failing.error_code,
+        error_message=failing.error_message,
+        category=facts.category_of_error(failing.error_code),
+        metadata=b"" if failing.metadata is None else msgspec.json.encode(failing.metadata),
+        is_synthetic=failing.is_synthetic,
+        synthetic_scenario_id=failing.synthetic_scenario_id,
+        severity=facts.severity_of_error(failing.error_code),
+        source_type=SourceType.FAILURE,
+    )
+
+
+def keep(
+    *, tenant: Tenant, by: Actor, failing: Failing, reported: door.Reported, at: datetime
+) -> Failure:
+    """Records a failure that was reported and is not recorded yet, in the caller's transaction."""
+    failure: Failure = Failure.objects.create(
+        tenant=tenant,
+        run_id=failing.run_id,
+        request_id=failing.request_id,
+        failure_type=failing.failure_type,
+        error_code=failing.error_code,
+        error_message=failing.error_message,
+        category=facts.category_of_error(failing.error_code),
+        severity=facts.severity_of_error(failing.error_code),
+        model=failing.model,
+        duration_ms=failing.duration_ms,
+        metadata=failing.metadata,
+        incident=reported.incident,
+        outcome=reported.first,
+        occurred_at=failing.occurred_at,
+        created_at=at,
+    )
+    evidence.capture(
+        tenant_id=tenant.pk,
+        by=by,
+        at=at,
+        kind=EVIDENCE_KIND,
+        data=_fields(failure) if failing.captured is None else failing.captured,
+        incident_id=failure.incident_id,
+        run_id=failing.run_id,
+        failure_id=failure.pk,
+    )
+    Run.objects.for_tenant(tenant).filter(run_id=failing.run_id).update(status=RunStatus.FAILED)
+    return failure
 
 
 def latest(*, tenant: Tenant, run_id: str) -> Failure:
