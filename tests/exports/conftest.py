@@ -6,7 +6,10 @@ import pytest
 from pytest_django import Settings
 
 from exports.services.keys import KeyPair
+from tests.config.api.conftest import api, call, tenant
 from tests.factories.keys import key_pair
+
+__all__ = ["api", "call", "tenant"]
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exports.services import fonts
+from exports.services import documents, fonts
 from exports.services.presentation import pictures, text, views
 from exports.services.presentation.text import BREAK, Exact, clean
 from tests.factories import bundles
@@ -301,3 +302,15 @@ def test_view_says_that_an_incident_is_synthetic() -> None:
 def test_moments_of_a_bundle_are_in_utc() -> None:
     at = datetime.fromisoformat(bundles.moment())
     assert at.utcoffset() == timedelta(0)
+
+
+def test_factories_have_the_documented_shape() -> None:
+    shapes: dict[str, Any] = {
+        "evidence": documents.Bundle,
+        "soc2": documents.Soc2Bundle,
+        "debrief": documents.ExecutiveBundle,
+    }
+    for kind, shape in shapes.items():
+        for facts in (bundles.evidence(content=True), bundles.bare()):
+            made = bundles.KINDS[kind](facts)
+            assert msgspec.convert(made, shape, strict=True) == made
