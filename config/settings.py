@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
 import dj_database_url
 from django.core.exceptions import ImproperlyConfigured
-from environs import Env, EnvError
+from environs import Env, EnvError, ValidationError
 
 from config.operations import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = BASE_DIR / ".data"
 
+
 env = Env(eager=False)
+
+
+@env.parser_for("networks")
+def _networks(value: str) -> list[IPv4Network | IPv6Network]:
+    try:
+        return [ip_network(text.strip()) for text in value.split(",") if text.strip()]
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
+
+
 DEBUG = env.bool("DEBUG", default=True)
 SECRET_KEY = env.str("SECRET_KEY", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
@@ -29,6 +41,8 @@ METRICS_DIR = env.path("METRICS_DIR", default=DATA_DIR / "metrics")
 HTTPS = env.bool("HTTPS", default=not DEBUG)
 SIGNING_KEY = env.str("SIGNING_KEY", default="")
 SIGNING_KEY_FILE = env.str("SIGNING_KEY_FILE", default="")
+# Networks that webhooks may be sent to although they are not public, such as 10.0.0.0/8.
+WEBHOOK_NETWORKS = env.networks("WEBHOOK_NETWORKS", default=[])
 try:
     env.seal()
 except EnvError as error:

@@ -8,9 +8,11 @@ class IncidentsConfig(AppConfig):
     def ready(self) -> None:
         from config import housekeeping
         from config.tenancy.services import idempotency, limits
-        from incidents.services import aggregation, rollup
+        from incidents.services import aggregation, rollup, webhooks
 
         housekeeping.register("stale incidents resolved", aggregation.resolve_stale)
         housekeeping.register("changes folded into the sums", rollup.fold)
+        housekeeping.register("webhooks delivered", webhooks.deliver)
         housekeeping.register("kept answers purged", idempotency.purge)
+        housekeeping.register("webhook deliveries forgotten", webhooks.forget)
         housekeeping.register("request counts purged", limits.purge)

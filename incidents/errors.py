@@ -47,3 +47,18 @@ class TraceKept(Conflict):
     """An incident points to the run, so that the steps it has stay as they are."""
 
     code = "trace_kept"
+
+
+class EndpointNotFound(NotFound):
+    detail = "There is no webhook with this id."
+
+
+class DeliveryNotFound(NotFound):
+    detail = "The webhook has no delivery with this id."
+
+
+class DeliveryPending(Conflict):
+    """The delivery waits to be sent as it is."""
+
+    code = "delivery_pending"
+    detail = "The delivery is pending."

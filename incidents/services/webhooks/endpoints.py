@@ -1,0 +1,98 @@
+"""Endpoints: what an administrator of a tenant makes, changes and deletes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from django.db import transaction
+
+from config import clock
+from config.errors import Invalid
+from config.tenancy.models import Tenant
+from incidents.enums import Severity, WebhookEvent
+from incidents.models import WebhookEndpoint
+from incidents.services.webhooks import signing
+from incidents.services.webhooks.transport import url_error
+
+# Every event is held against every endpoint of its tenant.
+MAX_ENDPOINTS: Final = 50
+
+CHANGEABLE: Final = frozenset(
+    {
+        "url",
+        "description",
+        "events",
+        "min_severity",
+        "trigger_types",
+        "categories",
+        "is_enabled",
+    }
+)
+
+
+def create(
+    *,
+    tenant: Tenant,
+    url: str,
+    events: Sequence[WebhookEvent],
+    description: str = "",
+    min_severity: Severity | None = None,
+    trigger_types: Sequence[str] = (),
+    categories: Sequence[str] = (),
+    is_enabled: bool = True,
+) -> WebhookEndpoint:
+    """A new endpoint, told of what happens from now on; its ``secret`` is on the object.
+
+    Invalid for an address that cannot be sent to, and at the 51st endpoint.
+    """
+    if error := url_error(url):
+        raise Invalid.field("/url", error)
+    at = clock.now()
+    with transaction.atomic():
+        if WebhookEndpoint.objects.for_tenant(tenant).count() >= MAX_ENDPOINTS:
+            raise Invalid.field("", f"a tenant has at most {MAX_ENDPOINTS} endpoints")
+        return WebhookEndpoint.objects.create(
+            tenant=tenant,
+            url=url,
+            description=description,
+            events=_ordered(events),
+            min_severity=min_severity,
+            trigger_types=list(dict.fromkeys(trigger_types)),
+            categories=list(dict.fromkeys(categories)),
+            is_enabled=is_enabled,
+            secret=signing.new_secret(),
+            created_at=at,
+            updated_at=at,
+        )
+
+
+def update(*, endpoint: WebhookEndpoint, changes: Mapping[str, Any]) -> WebhookEndpoint:
+    """Changes some of what ``create`` takes; what is already owed is sent to the new address."""
+    if "url" in changes and (error := url_error(changes["url"])):
+        raise Invalid.field("/url", error)
+    values = {name: value for name, value in changes.items() if name in CHANGEABLE}
+    if "events" in values:
+        values["events"] = _ordered(values["events"])
+    return _change(endpoint, values)
+
+
+def rotate_secret(*, endpoint: WebhookEndpoint) -> WebhookEndpoint:
+    """Gives the endpoint a new secret, which signs from the next attempt on."""
+    return _change(endpoint, {"secret": signing.new_secret()})
+
+
+def delete(*, endpoint: WebhookEndpoint) -> None:
+    """Deletes the endpoint, what it was owed, and the log of what it was sent."""
+    endpoint.delete()
+
+
+def _change(endpoint: WebhookEndpoint, values: Mapping[str, Any]) -> WebhookEndpoint:
+    # A change that meets another one wins over it field by field.
+    WebhookEndpoint.objects.filter(pk=endpoint.pk).update(**values, updated_at=clock.now())
+    endpoint.refresh_from_db()
+    return endpoint
+
+
+def _ordered(events: Sequence[WebhookEvent]) -> list[WebhookEvent]:
+    return [event for event in WebhookEvent if event in events]
