@@ -6,9 +6,18 @@ from django.urls import path
 
 from incidents.views.alerts import AlertViewSet
 from incidents.views.backtest import RuleInsightViewSet
+from incidents.views.evidence import EvidenceViewSet
+from incidents.views.facts import (
+    CostAnomalyViewSet,
+    CostRecordViewSet,
+    EvaluationViewSet,
+    ViolationViewSet,
+)
 from incidents.views.incidents import IncidentViewSet
 from incidents.views.insights import InsightViewSet
 from incidents.views.learnings import LearningViewSet
+from incidents.views.rules import PreventionViewSet, RuleViewSet
+from incidents.views.runs import RunViewSet
 
 urlpatterns = [
     path("alerts/", AlertViewSet.as_view({"post": "create"}), name="alerts"),
@@ -49,6 +58,70 @@ urlpatterns = [
         IncidentViewSet.as_view({"get": "list_alerts"}),
         name="incident-alerts",
     ),
+    path(
+        "incidents/<pk>/evidence/",
+        EvidenceViewSet.as_view({"get": "list", "post": "create"}),
+        name="incident-evidence",
+    ),
+    path(
+        "incidents/<pk>/recurrences/",
+        EvidenceViewSet.as_view({"get": "recurrences"}),
+        name="incident-recurrences",
+    ),
+    path(
+        "incidents/<pk>/postmortem/",
+        EvidenceViewSet.as_view({"post": "start_postmortem"}),
+        name="incident-postmortem",
+    ),
+    path("runs/", RunViewSet.as_view({"get": "list", "post": "create"}), name="runs"),
+    path("runs/<run_id>/", RunViewSet.as_view({"get": "retrieve"}), name="run"),
+    path("runs/<run_id>/complete/", RunViewSet.as_view({"post": "complete"}), name="run-complete"),
+    path(
+        "runs/<run_id>/trace/",
+        RunViewSet.as_view({"get": "trace", "put": "store_trace"}),
+        name="run-trace",
+    ),
+    path(
+        "runs/<run_id>/failure/",
+        RunViewSet.as_view({"get": "failure", "post": "fail"}),
+        name="run-failure",
+    ),
+    path(
+        "runs/<run_id>/incidents/", RunViewSet.as_view({"get": "incidents"}), name="run-incidents"
+    ),
+    path(
+        "runs/<run_id>/contamination/",
+        RunViewSet.as_view({"get": "contamination"}),
+        name="run-contamination",
+    ),
+    path(
+        "violations/",
+        ViolationViewSet.as_view({"get": "list", "post": "create"}),
+        name="violations",
+    ),
+    path("violations/truth/", ViolationViewSet.as_view({"get": "truth"}), name="violations-truth"),
+    path("violations/<pk>/", ViolationViewSet.as_view({"get": "retrieve"}), name="violation"),
+    *(
+        path(f"{name}/", view.as_view({"get": "list", "post": "create"}), name=name)
+        for name, view in (
+            ("policy-evaluations", EvaluationViewSet),
+            ("cost-records", CostRecordViewSet),
+            ("cost-anomalies", CostAnomalyViewSet),
+            ("policy-rules", RuleViewSet),
+        )
+    ),
+    path("policy-rules/enabled/", RuleViewSet.as_view({"get": "enabled"}), name="rules-enabled"),
+    path(
+        "policy-rules/<pk>/",
+        RuleViewSet.as_view({"get": "retrieve", "patch": "change"}),
+        name="policy-rule",
+    ),
+    path(
+        "policy-rules/<pk>/revisions/",
+        RuleViewSet.as_view({"get": "revisions"}),
+        name="policy-rule-revisions",
+    ),
+    path("preventions/", PreventionViewSet.as_view({"get": "list"}), name="preventions"),
     *(
         path(
             f"incidents/<pk>/{action}/",

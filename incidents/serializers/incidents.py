@@ -31,6 +31,7 @@ from incidents.enums import (
     Status,
 )
 from incidents.models import Alert, Event, Incident
+from incidents.services import signatures
 
 SEVERITIES = [severity.label for severity in Severity]
 
@@ -104,7 +105,10 @@ class IncidentDetail(IncidentSummary):
     error_message = serializers.CharField(allow_null=True)
     auto_action = serializers.CharField(allow_null=True)
     metadata = serializers.DictField(allow_null=True)
-    signature = serializers.CharField(allow_null=True)
+    signature = serializers.CharField(
+        allow_null=True, help_text="What recurrences of the same failure share."
+    )
+    signature_explained = serializers.CharField(allow_null=True)
     synthetic_scenario_id = serializers.CharField(allow_null=True)
     quiet_since = Timestamp(help_text="When the last alert was recorded, or it was reopened.")
     acknowledged_by = serializers.CharField(allow_null=True)
@@ -115,6 +119,7 @@ class IncidentDetail(IncidentSummary):
 
     def to_representation(self, instance: Incident) -> dict[str, Any]:
         answer = super().to_representation(instance)
+        answer["signature_explained"] = signatures.explain_incident(instance)
         return answer | {n: getattr(instance, n) for n in names_of(self) if n not in answer}
 
 

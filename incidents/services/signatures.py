@@ -14,6 +14,9 @@ from typing import Final
 
 import msgspec
 
+from config.tenancy.querysets import TenantScopedQuerySet
+from incidents.models import Incident
+
 VERSION: Final = "v1"
 
 _UUID: Final = re.compile(
@@ -66,3 +69,25 @@ def explain(failure: Failure) -> str:
         f"The same failure again is one of this tenant with {', '.join(said[:-1])} and {said[-1]}"
         f"{', ids and numbers taken out' if message else ''}."
     )
+
+
+def explain_incident(incident: Incident) -> str | None:
+    """What an incident's signature stands for; None when it has none."""
+    if incident.signature is None:
+        return None
+    return explain(
+        Failure(
+            trigger_type=incident.trigger_type,
+            group_key=incident.group_key,
+            error_code=incident.error_code,
+            message=incident.error_message or incident.trigger_value or "",
+        )
+    )
+
+
+def recurrences(*, incident: Incident) -> TenantScopedQuerySet:
+    """The other incidents of the tenant with the same signature; none when it has none."""
+    others = Incident.objects.for_tenant(incident.tenant_id).exclude(pk=incident.pk)
+    if incident.signature is None:
+        return others.none()
+    return others.filter(signature=incident.signature)
