@@ -42,7 +42,7 @@ HTTPS = env.bool("HTTPS", default=not DEBUG)
 SIGNING_KEY = env.str("SIGNING_KEY", default="")
 SIGNING_KEY_FILE = env.str("SIGNING_KEY_FILE", default="")
 # Networks that webhooks may be sent to although they are not public, such as 10.0.0.0/8.
-WEBHOOK_NETWORKS = env.networks("WEBHOOK_NETWORKS", default=[])
+WEBHOOK_NETWORKS = env.networks("WEBHOOK_NETWORKS", default="")
 try:
     env.seal()
 except EnvError as error:
