@@ -13,7 +13,7 @@ from config import clock
 from config.tenancy.models import Tenant
 from incidents.enums import Severity
 from incidents.models import SeverityTarget
-from incidents.services import aggregation
+from incidents.services import aggregation, rollup
 from incidents.services.reports import Report
 from tests.config.api.conftest import ApiClient
 from tests.factories.reading import NOW, incident
@@ -255,6 +255,22 @@ def test_trend_has_periods_of_the_zone(tenant: Tenant, api: ApiClient) -> None:
     costs = api.get(INSIGHTS + "cost-trend/", query).json()["periods"]
     assert costs[4]["cost_delta_cents"] == costs[4]["mean_cost_delta_cents"] == "2.5000"
     assert costs[5]["cost_delta_cents"] is None
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_trend_cuts_the_hour_in_which_a_day_begins(
+    folded: bool, tenant: Tenant, api: ApiClient
+) -> None:
+    for minute in (10, 29, 30, 50):
+        incident(tenant, started_at=NOW.replace(day=1, hour=18, minute=minute, second=0))
+    if folded:
+        rollup.fold()
+    query = {"window_days": 7, "granularity": "day", "tz": "Asia/Kolkata"}
+    periods = api.get(INSIGHTS + "trend/", query).json()["periods"]
+    assert [(one["period"], one["incidents"]) for one in periods if one["incidents"]] == [
+        ("2026-11-01", 2),
+        ("2026-11-02", 2),
+    ]
 
 
 def test_patterns_have_the_form_of_the_contract(tenant: Tenant, api: ApiClient) -> None:
