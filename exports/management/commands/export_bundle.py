@@ -52,7 +52,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         path = options["output"]
-        form = options["form"] or _form_of(path)
+        form: downloads.Form = options["form"] or _form_of(path)
         try:
             with _output(path) as file:
                 exported = _export(options)
@@ -70,9 +70,9 @@ class Command(BaseCommand):
         )
 
 
-def _form_of(path: str) -> str:
+def _form_of(path: str) -> downloads.Form:
     ending = Path(path).suffix.removeprefix(".").lower()
-    return ending if ending in downloads.MEDIA_TYPES else "json"
+    return next((form for form in downloads.MEDIA_TYPES if form == ending), "json")
 
 
 @contextmanager

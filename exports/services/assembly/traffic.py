@@ -80,7 +80,7 @@ def series(incident: Incident, traffic: Traffic) -> Series:
             incident_id=incident.pk,
             call_id=OuterRef("call_id"),
         )
-        counted &= ~Exists(earlier)
+        counted = counted & Q(~Exists(earlier))
     rows = (
         alerts_of(incident)
         .order_by()
@@ -97,7 +97,7 @@ def series(incident: Incident, traffic: Traffic) -> Series:
             cost=Sum("cost_delta_cents", default=Decimal()),
         )
     )
-    found = {row["bucket"]: row for row in rows}
+    found: dict[int, dict[str, Any]] = {row["bucket"]: dict(row) for row in rows}
     nothing = {"alerts": 0, "calls": 0, "cost": Decimal()}
     return {
         "bucket_seconds": length,

@@ -1,0 +1,35 @@
+"""Signing keys in the admin: public halves, which belong to no tenant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+
+from exports.models import SigningKey
+from exports.services import keys
+
+
+@admin.register(SigningKey)
+class SigningKeyAdmin(ModelAdmin):
+    """Keys to be looked at and copied; the command rotate_signing_key makes and retires them."""
+
+    list_display = ["key_id", "created_at", "retired_at"]
+    fields = ["key_id", "fingerprint", "public_pem", "created_at", "retired_at"]
+    readonly_fields = fields
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @display(description="Fingerprint (SHA-256)")  # type: ignore[untyped-decorator]
+    def fingerprint(self, key: SigningKey) -> str:
+        return keys.fingerprint(keys.parse_public(key.public_pem))
