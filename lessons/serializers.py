@@ -156,7 +156,7 @@ class NotCreatedAnswer(serializers.Serializer):
     reason = serializers.ChoiceField(NotRecorded.choices)
 
 
-class StatisticsAnswer(serializers.Serializer):
+class LessonStatisticsAnswer(serializers.Serializer):
     """Numbers of lessons."""
 
     total = serializers.IntegerField()

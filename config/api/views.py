@@ -52,6 +52,8 @@ class TenantViewSet(GenericViewSet):
     uuid_parameters: ClassVar[tuple[str, ...]] = ("pk",)
     transactional: ClassVar[bool] = True
 
+    # Not TRACE: an action of that name would answer it.
+    http_method_names = ["get", "post", "put", "patch", "delete", "head", "options"]
     content_negotiation_class = JSONNegotiation
     metadata_class = None
     format_kwarg = None

@@ -211,7 +211,7 @@ class FailureRow(serializers.Serializer):
     severity = SeverityLabel()
     model = serializers.CharField(allow_null=True)
     duration_ms = serializers.IntegerField(allow_null=True)
-    metadata = serializers.JSONField(allow_null=True)
+    metadata = serializers.DictField(allow_null=True)
     incident_id = serializers.UUIDField(allow_null=True)
     outcome = OutcomeLabel()
     occurred_at = Timestamp()

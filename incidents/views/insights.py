@@ -77,7 +77,11 @@ class InsightViewSet(TenantViewSet):
         found = recurrence.of_tenant(tenant=self.tenant, **self.query)
         return Response(insights.RecurrencesAnswer(found).data)
 
-    @extend_schema(summary="How a category recurs", responses=insights.CategoryRecurrenceAnswer)
+    @extend_schema(
+        operation_id="insights_category_recurrence",
+        summary="How a category recurs",
+        responses=insights.CategoryRecurrenceAnswer,
+    )
     def category_recurrence(self, request: Request, category: str) -> Response:
         found = recurrence.of_category(tenant=self.tenant, category=category, **self.query)
         return Response(insights.CategoryRecurrenceAnswer(found).data)

@@ -28,10 +28,10 @@ from lessons.serializers import (
     LessonBody,
     LessonDetail,
     LessonRow,
+    LessonStatisticsAnswer,
     NearThresholdBody,
     NotCreatedAnswer,
     ReportedAnswer,
-    StatisticsAnswer,
 )
 from lessons.services import lifecycle, reporting, statistics
 from lessons.services.reporting import Recorded
@@ -67,12 +67,12 @@ class LessonViewSet(IdempotentMixin, TenantViewSet):
     def retrieve(self, request: Request, pk: UUID) -> Response:
         return Response(LessonDetail(self._lesson(pk)).data)
 
-    @extend_schema(summary="Numbers of lessons", responses=StatisticsAnswer)
+    @extend_schema(summary="Numbers of lessons", responses=LessonStatisticsAnswer)
     def stats(self, request: Request) -> Response:
         found = statistics.of_tenant(
             tenant=self.tenant, include_synthetic=self.query.get("include_synthetic", False)
         )
-        return Response(StatisticsAnswer(found).data)
+        return Response(LessonStatisticsAnswer(found).data)
 
     @extend_schema(
         summary="Report a lesson",
