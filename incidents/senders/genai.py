@@ -7,6 +7,7 @@ decides; what is of a wrong type counts as absent.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from config.api.strictjson import MAX_INTEGER
+from incidents.enums import FailureType
 from incidents.senders import fitting
 
 Attributes = Mapping[str, Any]
@@ -377,3 +379,40 @@ def _object(value: Any) -> dict[str, Any]:
         return _decode_object(value)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return {}
+
+
+# The kinds of error that have a code of ours, by what their names have in common.
+_CODES: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
+    ("EXECUTION_TIMEOUT", re.compile(r"time.?d?.?out|deadline.?exceeded|^(408|504)$", re.I)),
+    (
+        "RATE_LIMIT_EXCEEDED",
+        re.compile(r"rate.?limit|too.?many.?requests|throttl|quota|^429$", re.I),
+    ),
+    ("BUDGET_EXCEEDED", re.compile(r"budget", re.I)),
+    ("CANCELLED", re.compile(r"cancell?ed|^499$", re.I)),
+    ("MANUAL_STOP", re.compile(r"keyboard.?interrupt|sigint", re.I)),
+    (
+        "RESOURCE_EXHAUSTION",
+        re.compile(r"memory.?error|out.?of.?memory|resource.?exhausted", re.I),
+    ),
+    ("RETRY_EXHAUSTED", re.compile(r"retry.?error|retries.?exceeded|max.?retries", re.I)),
+)
+_INVALID_OUTPUT: Final = re.compile(
+    r"valid|pars(er|ing)|json.?decode|unexpected.?model.?behaviou?r", re.I
+)
+
+
+def error_code(error_type: str | None) -> str:
+    """Our code for a kind of error; the kind itself when we have none for it."""
+    if error_type is None:
+        return "UNKNOWN"
+    return next((code for code, names in _CODES if names.search(error_type)), error_type)
+
+
+def failure_type(error_type: str | None) -> FailureType:
+    """What sort of failure a kind of error is."""
+    if error_code(error_type) == "EXECUTION_TIMEOUT":
+        return FailureType.TIMEOUT
+    if error_type is not None and _INVALID_OUTPUT.search(error_type):
+        return FailureType.INVALID_OUTPUT
+    return FailureType.EXCEPTION

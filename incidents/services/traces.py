@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 from typing import Final
+from uuid import UUID
 
 from config import clock
 from config.database.columns import Columns, microseconds
@@ -127,7 +128,7 @@ def store(
                 trace.updated_at = at
                 trace.save(update_fields=[*says, "updated_at"])
             known = {index: row for index, row in known.items() if index not in set(gone)}
-        _insert(trace, [step for step in steps if step.step_index not in known])
+        insert(tenant.pk, [(trace.pk, step) for step in steps if step.step_index not in known])
     return Stored(trace, created)
 
 
@@ -172,20 +173,22 @@ def _check_kept(trace: Trace, says: Mapping[str, object], gone: Sequence[int]) -
             raise TraceKept(f"An incident points to the run: {name} cannot be changed.")
 
 
-def _insert(trace: Trace, steps: Sequence[StepFacts]) -> None:
+def insert(tenant_id: str, steps: Sequence[tuple[UUID, StepFacts]]) -> None:
+    """Adds steps, each to the trace with the id before it, whose run the caller has locked."""
     if not steps:
         return
+    facts = [step for _, step in steps]
     rows = Columns("incidents_step", len(steps))
-    rows.constant("tenant_id", "text", trace.tenant_id)
-    rows.constant("trace_id", "uuid", trace.pk)
-    rows.add("step_index", "bigint", [step.step_index for step in steps])
-    rows.add("timestamp", "timestamptz", [microseconds(step.timestamp) for step in steps])
+    rows.constant("tenant_id", "text", tenant_id)
+    rows.add("trace_id", "uuid", [trace_id.bytes for trace_id, _ in steps])
+    rows.add("step_index", "bigint", [step.step_index for step in facts])
+    rows.add("timestamp", "timestamptz", [microseconds(step.timestamp) for step in facts])
     for name in ("step_type", "agent_id", "status", "content", "sha256"):
-        rows.add(name, "text", [getattr(step, name) for step in steps])
+        rows.add(name, "text", [getattr(step, name) for step in facts])
     for name in ("tokens", "duration_ms"):
         # As text: a column of integers may have nulls.
-        values = [getattr(step, name) for step in steps]
+        values = [getattr(step, name) for step in facts]
         rows.add(name, "numeric", [None if v is None else str(v) for v in values])
-    costs = [step.cost_cents for step in steps]
+    costs = [step.cost_cents for step in facts]
     rows.add("cost_cents", "numeric", [None if c is None else str(c) for c in costs])
     run(*rows.insert())

@@ -8,10 +8,20 @@ from incidents.services.aggregation.absorbing import (
     Absorbed,
     Batch,
     absorb,
+    alert_key,
     fold,
     prepare,
     reject,
 )
 from incidents.services.aggregation.staleness import resolve_stale
 
-__all__ = ["Absorbed", "Batch", "absorb", "fold", "prepare", "reject", "resolve_stale"]
+__all__ = [
+    "Absorbed",
+    "Batch",
+    "absorb",
+    "alert_key",
+    "fold",
+    "prepare",
+    "reject",
+    "resolve_stale",
+]

@@ -31,7 +31,7 @@ from incidents.services.aggregation.routing import (
     distinct,
 )
 from incidents.services.matching import Match
-from incidents.services.reports import AnyReport, cost
+from incidents.services.reports import AnyReport, Report, cost
 
 _MAX_ATTEMPTS: Final = 100
 _SECOND: Final = 1_000_000
@@ -416,6 +416,11 @@ def _keys(tenant_id: str, reports: Sequence[AnyReport]) -> list[bytes]:
             prefix = prefixes[trigger] = f"{tenant_id}\0{trigger}\0".encode()
         keys.append(blake2b(prefix + report.call_id.encode(), digest_size=16).digest())
     return keys
+
+
+def alert_key(*, tenant_id: str, trigger_type: str, call_id: str) -> bytes:
+    """The key of the alert that reports this call, whether it was received or not."""
+    return _keys(tenant_id, [Report(trigger_type=trigger_type, call_id=call_id)])[0]
 
 
 def _deltas(

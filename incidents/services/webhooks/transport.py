@@ -115,8 +115,8 @@ def post(
 
     ``allowed`` are networks that may be sent to although they are not public.
     """
-    if error := url_error(url):
-        raise NotSent(f"The address {error}.")
+    if wrong := url_error(url):
+        raise NotSent(f"The address {wrong}.")
     parts = urlsplit(url)
     deadline = time.monotonic() + timeout
     try:
