@@ -59,6 +59,11 @@ class TenantModelAdmin(ModelAdmin):
         seen = tenants_seen(request)
         return queryset if seen is None else queryset.filter(**{f"{self.tenant_lookup}__in": seen})
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        title = str(self.opts.verbose_name_plural)
+        named = {"title": title[:1].upper() + title[1:]}
+        return super().changelist_view(request, named | (extra_context or {}))
+
     def _sees(self, request: HttpRequest, obj: Any) -> bool:
         """Whether the object (or its key, as some hooks are given) is of a tenant of theirs."""
         if obj is None or tenants_seen(request) is None:
