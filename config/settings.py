@@ -169,6 +169,9 @@ UNFOLD = {
     "SITE_HEADER": "Firebreak",
     "SITE_SUBHEADER": "Incidents of LLM calls and agents",
     "SITE_SYMBOL": "local_fire_department",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": "incidents.admin.site.favicon"}
+    ],
     "SITE_URL": None,
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,

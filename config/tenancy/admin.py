@@ -1,4 +1,4 @@
-"""Tenants and keys in the admin."""
+"""Tenants, keys, and the people who look after them, in the admin."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.admin import GroupAdmin as PlainGroupAdmin
+from django.contrib.auth.admin import UserAdmin as PlainUserAdmin
+from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminIntegerFieldWidget,
@@ -18,15 +22,17 @@ from unfold.widgets import (
 )
 
 from config import clock
+from config.backstage import TenantModelAdmin, tenants
 from config.tenancy.enums import Scope
-from config.tenancy.models import AGGREGATION_RANGES, ApiKey, Tenant
+from config.tenancy.models import AGGREGATION_RANGES, ApiKey, StaffTenant, Tenant
 from config.tenancy.services import keys
 
 
 @admin.register(Tenant)
-class TenantAdmin(ModelAdmin):
+class TenantAdmin(TenantModelAdmin):
     """Tenants and their overrides of the aggregation facts; rows of theirs outlive any wish."""
 
+    tenant_lookup = "pk"
     list_display = ["id", "name", "created_at"]
     search_fields = ["id", "name"]
     fieldsets = [
@@ -79,7 +85,7 @@ class IssueKeyForm(forms.ModelForm):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ModelAdmin):
+class ApiKeyAdmin(TenantModelAdmin):
     """Keys: issued and revoked, never edited or deleted; the digest is not shown anywhere."""
 
     list_display = ["prefix", "name", "tenant", "scopes", "state", "expires_at", "last_used_at"]
@@ -106,7 +112,16 @@ class ApiKeyAdmin(ModelAdmin):
     def get_form(
         self, request: HttpRequest, obj: ApiKey | None = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        return IssueKeyForm if obj is None else super().get_form(request, obj, change, **kwargs)
+        if obj is not None:
+            return super().get_form(request, obj, change, **kwargs)
+        seen = tenants(request)
+
+        class Form(IssueKeyForm):
+            def __init__(self, *args: Any, **options: Any) -> None:
+                super().__init__(*args, **options)
+                self.fields["tenant"].queryset = seen  # type: ignore[attr-defined]
+
+        return Form
 
     def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
         return False
@@ -147,3 +162,42 @@ class ApiKeyAdmin(ModelAdmin):
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         revoked = [keys.revoke(prefix=key.prefix) for key in queryset]
         self.message_user(request, f"Revoked: {', '.join(key.prefix for key in revoked)}.")
+
+
+class TenantInline(TabularInline):
+    """The tenants that a person sees; a superuser sees all without any."""
+
+    model = StaffTenant
+    extra = 1
+
+
+class SuperuserOnly:
+    """Who may make people and roles may become anybody: that is for superusers alone."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    has_add_permission = has_change_permission = has_delete_permission = has_view_permission
+
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+@admin.register(User)
+class UserAdmin(SuperuserOnly, PlainUserAdmin, ModelAdmin):
+    """People: their roles, and the tenants that they see."""
+
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    inlines = [TenantInline]
+    list_display = ["username", "email", "is_active", "is_staff", "is_superuser", "last_login"]
+
+
+@admin.register(Group)
+class GroupAdmin(SuperuserOnly, PlainGroupAdmin, ModelAdmin):
+    """Roles. Four are Firebreak's own, whose permissions come back with every migration."""

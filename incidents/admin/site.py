@@ -59,6 +59,11 @@ def stylesheet(request: HttpRequest) -> str:
     return static("incidents/admin.css")
 
 
+def favicon(request: HttpRequest) -> str:
+    """The address of the small picture that browsers put beside the title."""
+    return static("incidents/favicon.svg")
+
+
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups of the side bar that the person may see."""
     home = {"title": "Dashboard", "icon": "dashboard", "link": reverse("admin:index")}
