@@ -21,6 +21,7 @@ urlpatterns = [
     path("api/v1/", include("incidents.urls")),
     path("api/v1/", include("lessons.urls")),
     path("api/v1/", include("exports.urls")),
+    path("", include("incidents.otlp_urls")),
     # Last: what nothing above matched.
     re_path(r"^api/", problems.unknown_address),
 ]

@@ -18,6 +18,8 @@ from incidents.views.insights import InsightViewSet
 from incidents.views.learnings import LearningViewSet
 from incidents.views.rules import PreventionViewSet, RuleViewSet
 from incidents.views.runs import RunViewSet
+from incidents.views.senders import SenderSettingsViewSet, SenderViewSet, SentryViewSet
+from incidents.views.webhooks import WebhookViewSet
 
 urlpatterns = [
     path("alerts/", AlertViewSet.as_view({"post": "create"}), name="alerts"),
@@ -157,5 +159,51 @@ urlpatterns = [
         "categories/<category>/learnings/",
         InsightViewSet.as_view({"get": "category_learnings"}),
         name="category-learnings",
+    ),
+    path(
+        "senders/alertmanager/",
+        SenderViewSet.as_view({"post": "alertmanager"}),
+        name="senders-alertmanager",
+    ),
+    path(
+        "senders/cloudevents/",
+        SenderViewSet.as_view({"post": "cloudevents"}),
+        name="senders-cloudevents",
+    ),
+    path(
+        "senders/sentry/<prefix>/",
+        SentryViewSet.as_view({"post": "sentry"}),
+        name="senders-sentry",
+    ),
+    path(
+        "senders/settings/",
+        SenderSettingsViewSet.as_view({"get": "retrieve", "patch": "change"}),
+        name="senders-settings",
+    ),
+    path("webhooks/", WebhookViewSet.as_view({"get": "list", "post": "create"}), name="webhooks"),
+    path(
+        "webhooks/<pk>/",
+        WebhookViewSet.as_view({"get": "retrieve", "patch": "change", "delete": "destroy"}),
+        name="webhook",
+    ),
+    path(
+        "webhooks/<pk>/rotate-secret/",
+        WebhookViewSet.as_view({"post": "rotate_secret"}),
+        name="webhook-rotate-secret",
+    ),
+    path(
+        "webhooks/<pk>/deliveries/",
+        WebhookViewSet.as_view({"get": "list_deliveries"}),
+        name="webhook-deliveries",
+    ),
+    path(
+        "webhooks/<pk>/deliveries/<delivery>/",
+        WebhookViewSet.as_view({"get": "retrieve_delivery"}),
+        name="webhook-delivery",
+    ),
+    path(
+        "webhooks/<pk>/deliveries/<delivery>/redeliver/",
+        WebhookViewSet.as_view({"post": "redeliver"}),
+        name="webhook-redeliver",
     ),
 ]

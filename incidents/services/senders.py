@@ -5,6 +5,7 @@ Alertmanager, CloudEvents and Sentry; traces are ``incidents.services.tracing``'
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,7 +19,8 @@ from config.database import arrays
 from config.database.statements import run
 from config.errors import Invalid
 from config.tenancy import scope
-from config.tenancy.models import Tenant
+from config.tenancy.errors import KeyRefused
+from config.tenancy.models import ApiKey, Tenant
 from incidents.enums import ResolutionMethod, Status
 from incidents.models import SenderSettings
 from incidents.senders import alertmanager, sentry
@@ -27,6 +29,7 @@ from incidents.services import aggregation, lifecycle
 from incidents.services.aggregation import Absorbed
 from incidents.services.reports import Report
 
+_PREFIX: Final = re.compile(r"[a-z0-9]{1,12}")
 CHANGEABLE: Final = frozenset(
     {"keep_prompts", "redaction_patterns", "resolve_on_resolved", "sentry_secret"}
 )
@@ -58,11 +61,20 @@ def redactor(settings: SenderSettings) -> Redactor:
     return Redactor(DEFAULT_PATTERNS if patterns is None else patterns)
 
 
-def is_signed_by_sentry(*, tenant: Tenant | None, body: bytes, presented: str) -> bool:
-    """Whether a signature is that of the tenant's Sentry; False without a tenant or a secret."""
-    secret = settings_of(tenant=tenant).sentry_secret if tenant else ""
+def key_of_hook(*, prefix: str, body: bytes, presented: str) -> ApiKey:
+    """The key with this prefix, if its tenant's Sentry signed the body; else KeyRefused.
+
+    An unknown prefix, a key that is not usable, a tenant without a secret and a wrong signature
+    are one refusal, and take the same work.
+    """
+    key: ApiKey | None = None
+    if _PREFIX.fullmatch(prefix):
+        key = ApiKey.objects.select_related("tenant").filter(prefix=prefix).first()
+    secret = settings_of(tenant=key.tenant).sentry_secret if key else ""
     matches = sentry.is_signed(secret=secret or _NO_SECRET, body=body, presented=presented)
-    return matches and bool(secret)
+    if key is None or not secret or not matches or not key.is_usable(at=clock.now()):
+        raise KeyRefused
+    return key
 
 
 def report(*, tenant: Tenant, by: Actor, reports: Sequence[Report], rejected: int = 0) -> Absorbed:
