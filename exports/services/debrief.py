@@ -6,6 +6,7 @@ open lessons and the rules in force.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TypedDict
 
 from exports.services.documents import Bundle, LessonFacts, RiskLevel, Sentence, Severity
@@ -179,9 +180,12 @@ def business_impact(bundle: Bundle) -> list[Sentence]:
         )
     contained, detected = bundle["milestones"]["contained"], bundle["milestones"]["detected"]
     if contained and detected:
+        late = datetime.fromisoformat(contained["at"]) < datetime.fromisoformat(detected["at"])
         sentences.append(
             _say(
-                f"From detection to containment it took "
+                f"It was over {duration(contained['at'], detected['at'])} before it was detected."
+                if late
+                else "From detection to containment it took "
                 f"{duration(detected['at'], contained['at'])}.",
                 "/milestones/detected/at",
                 "/milestones/contained/at",

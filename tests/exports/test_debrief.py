@@ -124,3 +124,12 @@ def test_recommendations_count_the_lessons_they_do_not_list() -> None:
 )
 def test_summary_says_how_it_stands(changes: dict[str, Any], said: str) -> None:
     assert said in " ".join(texts(debrief.summary(changed(**changes))))
+
+
+def test_business_impact_says_that_it_was_detected_late() -> None:
+    bundle: Any = bundles.evidence()
+    said = texts(debrief.business_impact(bundle))
+    assert said[-1] == "From detection to containment it took 11 min 1 s."
+    bundle["milestones"]["detected"]["at"] = bundles.moment(663 + 3_600)
+    said = texts(debrief.business_impact(bundle))
+    assert said[-1] == "It was over 1 h before it was detected."

@@ -314,3 +314,10 @@ def test_factories_have_the_documented_shape() -> None:
         for facts in (bundles.evidence(content=True), bundles.bare()):
             made = bundles.KINDS[kind](facts)
             assert msgspec.convert(made, shape, strict=True) == made
+
+
+def test_view_plots_nothing_that_happened_all_at_once() -> None:
+    bundle: Any = bundles.evidence()
+    assert len(views.evidence(bundle)["charts"]) == 2
+    bundle["series"]["points"] = bundle["series"]["points"][:1]
+    assert views.evidence(bundle)["charts"] == []

@@ -61,6 +61,31 @@ def test_verify_bundle_gives_a_reason_without_a_database(files: Path) -> None:
     assert without.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("given", [["--public-key", "{}"], ["--public-key={}"]])
+def test_verify_bundle_starts_no_database_when_a_key_is_given(
+    files: Path, given: list[str]
+) -> None:
+    key = files / "trusted.pem"
+    arguments = ["manage.py", "verify_bundle", str(files / "bundle.zip")]
+    arguments += [part.format(key) for part in given]
+    # Whoever wants the embedded database fails.
+    script = (
+        "import runpy, sys; sys.modules['config.database.embedded'] = None; "
+        f"sys.argv = {arguments!r}; "
+        "runpy.run_path('manage.py', run_name='__main__')"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    found = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=Path(__file__).parents[2],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.splitlines()[-1].endswith("verified")
+
+
 def test_verify_bundle_reads_standard_input(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("bundle.json", "bundle.zip"):
         content = (files / name).read_bytes()

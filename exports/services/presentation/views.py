@@ -252,5 +252,8 @@ def _cards(bundle: Bundle) -> list[dict[str, str]]:
 
 
 def _charts(bundle: Bundle) -> list[pictures.Chart]:
+    # What happened all at once has no course to plot; its numbers stand among the facts.
+    if len(bundle["series"]["points"]) < 2:
+        return []
     drawn = (pictures.calls_chart(bundle["series"]), pictures.cost_chart(bundle["series"]))
     return [chart for chart in drawn if chart is not None]
