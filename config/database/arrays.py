@@ -81,23 +81,21 @@ def _eights(values: Sequence[int]) -> bytes:
 
 def texts(values: Sequence[str | None]) -> TextArray:
     """``text[]``; None is null."""
-    pack = _LENGTH.pack
     has_null = None in values
-    parts: list[bytes] = []
-    append = parts.append
     if has_null:
-        for value in values:
-            if value is None:
-                append(_NULL)
-            else:
-                encoded = value.encode()
-                append(pack(len(encoded)))
-                append(encoded)
+        parts = [_NULL if value is None else _counted(value.encode()) for value in values]
     else:
-        for encoded in [value.encode() for value in values]:  # type: ignore[union-attr]
-            append(pack(len(encoded)))
-            append(encoded)
+        encoded = [*map(str.encode, values)]  # type: ignore[arg-type]
+        # The lengths are few: each is packed once, and no line of Python runs for each value.
+        lengths = {length: _LENGTH.pack(length) for length in set(map(len, encoded))}
+        parts = [b""] * (2 * len(encoded))
+        parts[::2] = map(lengths.__getitem__, map(len, encoded))
+        parts[1::2] = encoded
     return TextArray(_header(25, len(values), has_null=has_null) + b"".join(parts))
+
+
+def _counted(encoded: bytes) -> bytes:
+    return _LENGTH.pack(len(encoded)) + encoded
 
 
 class _PackedDumper(Dumper):

@@ -182,7 +182,7 @@ def read_alert(data: bytes, *, at: datetime) -> Alert:
         if _NUL_ESCAPE in data:
             raise msgspec.ValidationError
         alert = _alert_decoder.decode(data)
-        if _is_acceptable(alert, _latest(at)):
+        if _are_acceptable([alert], _latest(at)):
             return alert
     except _UNREADABLE:
         pass
@@ -200,7 +200,7 @@ def read_batch(data: bytes, *, at: datetime) -> Intake:
         if _NUL_ESCAPE in data:
             raise msgspec.ValidationError
         alerts = _batch_decoder.decode(data).alerts
-        if 1 <= len(alerts) <= MAX_BATCH and all([_is_acceptable(a, latest) for a in alerts]):
+        if 1 <= len(alerts) <= MAX_BATCH and _are_acceptable(alerts, latest):
             return Intake(alerts)
     except _UNREADABLE:
         pass
@@ -235,7 +235,7 @@ def read_lines(lines: Sequence[bytes], *, at: datetime) -> Intake:
     if _NUL_ESCAPE not in joined:
         try:
             alerts = _lines_decoder.decode_lines(joined)
-            if len(alerts) == len(lines) and all([_is_acceptable(a, latest) for a in alerts]):
+            if len(alerts) == len(lines) and _are_acceptable(alerts, latest):
                 return Intake(alerts)
         except _UNREADABLE:
             pass
@@ -245,7 +245,7 @@ def read_lines(lines: Sequence[bytes], *, at: datetime) -> Intake:
         try:
             if _NUL_ESCAPE not in line:
                 alert = decode(line)
-                if _is_acceptable(alert, latest):
+                if _are_acceptable([alert], latest):
                     intake.alerts.append(alert)
                     continue
         except _UNREADABLE:
@@ -266,15 +266,20 @@ def _sort(intake: Intake, index: int, result: Alert | Sequence[FieldError]) -> N
         intake.refusals.append(Refusal(index, tuple(result)))
 
 
-def _is_acceptable(alert: Alert, latest: datetime) -> bool:
-    """Whether a decoded alert holds what the type alone cannot say, without saying why not."""
-    if alert.trigger_type == TRIGGER_OVERFLOW:
+def _are_acceptable(alerts: Sequence[Alert], latest: datetime) -> bool:
+    """Whether decoded alerts hold what the type alone cannot say, without saying why not."""
+    if TRIGGER_OVERFLOW in {alert.trigger_type for alert in alerts}:
         return False
-    occurred = alert.occurred_at
-    if occurred is not None and not _EPOCH <= occurred <= latest:
+    times = [at for alert in alerts if (at := alert.occurred_at) is not None]
+    if times and not (min(times) >= _EPOCH and max(times) <= latest):
         return False
-    metadata = alert.metadata
-    return metadata is _RAW_NOTHING or _is_sound_object(bytes(metadata))
+    return all(
+        [
+            _is_sound_object(bytes(metadata))
+            for alert in alerts
+            if (metadata := alert.metadata) is not _RAW_NOTHING
+        ]
+    )
 
 
 def _is_sound_object(raw: bytes) -> bool:

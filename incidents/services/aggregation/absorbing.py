@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from config import clock
-from config.database.columns import Columns, microseconds
+from config.database.columns import Columns, ColumnType, microseconds
 from config.tenancy import scope
 from config.tenancy.models import AggregationConfig, Tenant
 from incidents import facts
@@ -78,8 +78,7 @@ class Batch:
     """Reports of one tenant, made ready for the database: all that can be done without it.
 
     Every list runs parallel to ``reports``. ``order`` is the ascending order of the keys,
-    ``columns`` the alerts' rows in that order but for where they belong. ``first`` is the place
-    of the first report with each key: a repeat within the batch is a duplicate of it.
+    ``columns`` the alerts' rows in that order but for where they belong.
     """
 
     tenant_id: str
@@ -90,7 +89,6 @@ class Batch:
     times: list[int]
     kinds: list[Kind]
     keys: list[bytes]
-    first: dict[bytes, int]
     order: list[int]
     columns: Columns
     calls: int
@@ -99,6 +97,10 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.reports)
+
+    def first(self) -> dict[bytes, int]:
+        """The place of the first report with each key; a repeat in the batch is its duplicate."""
+        return dict(zip(reversed(self.keys), range(len(self) - 1, -1, -1), strict=True))
 
     def only(self, places: Sequence[int]) -> Batch:
         """The batch of the reports at these places, in order."""
@@ -139,13 +141,13 @@ def _prepare(
     by_field = zip(*rows, strict=True) if rows else [()] * len(_FIELDS)
     values: dict[str, Sequence[Any]] = dict(zip(_FIELDS, by_field, strict=True))
     times = [received if t is None else microseconds(t) for t in values["occurred_at"]]
-    triggers, groups = values["trigger_type"], values["group_key"]
+    triggers, groups = values["trigger_type"], [group or "" for group in values["group_key"]]
     if count and triggers.count(triggers[0]) == count and groups.count(groups[0]) == count:
-        kinds = [(triggers[0], groups[0] or "")] * count
+        kinds = [(triggers[0], groups[0])] * count
     else:
-        kinds = [(trigger, group or "") for trigger, group in zip(triggers, groups, strict=True)]
+        kinds = list(zip(triggers, groups, strict=True))
+    values["group_key"] = groups
     order = sorted(range(count), key=keys.__getitem__)
-    first = dict(zip(reversed(keys), range(count - 1, -1, -1), strict=True))
     costs = [cost for cost in values["cost_delta_cents"] if cost is not None]
     return Batch(
         tenant_id=tenant_id,
@@ -156,9 +158,8 @@ def _prepare(
         times=times,
         kinds=kinds,
         keys=keys,
-        first=first,
         order=order,
-        columns=_alert_columns(tenant_id, values, kinds, times, keys, order, at=at),
+        columns=_alert_columns(tenant_id, values, times, keys, order, at=at),
         calls=count - values["call_id"].count(None),
         cost=sum(map(Decimal, costs), Decimal(0)),
         has_runs=not (
@@ -169,7 +170,7 @@ def _prepare(
 
 def fold(batch: Batch, *, via: str = "aggregation") -> Absorbed:
     """Folds a prepared batch in; see :func:`absorb`."""
-    check_known = len(batch.first) < len(batch)
+    check_known = len(set(batch.keys)) < len(batch)
     for _ in range(_MAX_ATTEMPTS):
         try:
             with scope.tenant(batch.tenant_id):
@@ -196,8 +197,9 @@ def _fold(batch: Batch, *, via: str, check_known: bool) -> Absorbed:
             incidents=recorded.incidents,
             counts=recorded.counts,
         )
-    known = writing.known_calls(batch.tenant_id, list(batch.first))
-    fresh = [place for key, place in batch.first.items() if key not in known]
+    first = batch.first()
+    known = writing.known_calls(batch.tenant_id, list(first))
+    fresh = [place for key, place in first.items() if key not in known]
     fresh.sort()
     if not fresh:
         return _record_nothing(batch, known)
@@ -234,7 +236,8 @@ def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
     }
     columns = batch.columns.copy()
     ids = [None if place is None else place.id for place in places]
-    columns.add("incident_id", "uuid", [_bytes(ids[i]) for i in batch.order])
+    packed = {place: None if place is None else place.id.bytes for place in set(places)}
+    columns.add("incident_id", "uuid", [packed[places[i]] for i in batch.order])
     columns.add("outcome", "smallint", [outcomes[i] for i in batch.order])
     touched = writing.write_alerts(
         columns,
@@ -380,6 +383,7 @@ def _with_duplicates(
 ) -> Absorbed:
     """The answer for the whole batch, given the one for its fresh reports."""
     answer = Absorbed(counts=recorded.counts)
+    first = batch.first()
     where = {place: position for position, place in enumerate(fresh)}
     for place, key in enumerate(batch.keys):
         position = where.get(place)
@@ -388,7 +392,7 @@ def _with_duplicates(
             answer.incident_ids.append(recorded.incident_ids[position])
             continue
         answer.outcomes.append(Outcome.DUPLICATE)
-        position = where.get(batch.first[key])
+        position = where.get(first[key])
         answer.incident_ids.append(
             known[key] if position is None else recorded.incident_ids[position]
         )
@@ -404,18 +408,16 @@ def _keys(tenant_id: str, reports: Sequence[AnyReport]) -> list[bytes]:
 
     The tenant and the trigger cannot hold a NUL, so the parts cannot run into each other.
     """
-    prefixes: dict[str, bytes] = {}
-    keys = []
-    for report in reports:
-        if report.call_id is None:
-            keys.append(os.urandom(16))
-            continue
-        trigger = report.trigger_type
-        prefix = prefixes.get(trigger)
-        if prefix is None:
-            prefix = prefixes[trigger] = f"{tenant_id}\0{trigger}\0".encode()
-        keys.append(blake2b(prefix + report.call_id.encode(), digest_size=16).digest())
-    return keys
+    prefixes = {
+        trigger: f"{tenant_id}\0{trigger}\0".encode()
+        for trigger in {report.trigger_type for report in reports}
+    }
+    return [
+        os.urandom(16)
+        if (call := report.call_id) is None
+        else blake2b(prefixes[report.trigger_type] + call.encode(), digest_size=16).digest()
+        for report in reports
+    ]
 
 
 def alert_key(*, tenant_id: str, trigger_type: str, call_id: str) -> bytes:
@@ -490,7 +492,6 @@ _matched = attrgetter(*MATCHED)
 def _alert_columns(
     tenant_id: str,
     values: Mapping[str, Sequence[Any]],
-    kinds: Sequence[Kind],
     times: Sequence[int],
     keys: Sequence[bytes],
     order: Sequence[int],
@@ -505,18 +506,23 @@ def _alert_columns(
     arrange: Callable[[Sequence[Any]], Sequence[Any]] = (
         itemgetter(*order) if count > 1 else lambda column: column
     )
+
+    def add(name: str, type_: ColumnType, column: Sequence[Any]) -> None:
+        if column.count(column[0]) == count:
+            columns.constant(name, type_, column[0])  # in any order
+        else:
+            columns.add(name, type_, arrange(column))
+
     columns.constant("tenant_id", "text", tenant_id)
     columns.constant("created_at", "timestamptz", microseconds(at))
-    columns.add("key", "uuid", arrange(keys))
-    columns.add("id", "uuid", arrange(_sequential_ids(count)))
-    columns.add("occurred_at", "timestamptz", arrange(times))
-    columns.add("group_key", "text", [kind[1] for kind in arrange(kinds)])
-    for name in _TEXT_COLUMNS:
-        columns.add(name, "text", arrange(values[name]))
-    columns.add("cost_delta_cents", "numeric", arrange(values["cost_delta_cents"]))
-    columns.add("is_synthetic", "boolean", [bool(flag) for flag in arrange(values["is_synthetic"])])
-    metadata = [bytes(raw).decode() if raw else None for raw in arrange(values["metadata"])]
-    columns.add("metadata", "jsonb", metadata)
+    add("key", "uuid", keys)
+    add("id", "uuid", _sequential_ids(count))
+    add("occurred_at", "timestamptz", times)
+    for name in (*_TEXT_COLUMNS, "group_key"):
+        add(name, "text", values[name])
+    add("cost_delta_cents", "numeric", values["cost_delta_cents"])
+    add("is_synthetic", "boolean", [bool(flag) for flag in values["is_synthetic"]])
+    add("metadata", "jsonb", [bytes(r).decode() if r else None for r in values["metadata"]])
     return columns
 
 
@@ -525,10 +531,6 @@ def _sequential_ids(count: int) -> list[bytes]:
     first = clock.uuid7().bytes
     head, low = first[:8], int.from_bytes(first[8:])
     return [head + (low + offset).to_bytes(8) for offset in range(count)]
-
-
-def _bytes(id_: UUID | None) -> bytes | None:
-    return None if id_ is None else id_.bytes
 
 
 def _threshold(severity: int) -> int:

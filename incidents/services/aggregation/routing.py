@@ -111,7 +111,7 @@ class Router:
                 self._start_earlier(place, at)
             places.append(place)
             outcomes.append(outcome)
-        self.touched = list({id(place): place for place in places}.values())
+        self.touched = list(dict.fromkeys(places))
         return places, outcomes
 
     def _spanning(self, kind: Kind, earliest: int, latest: int) -> Candidate | None:
