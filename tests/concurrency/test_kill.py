@@ -22,8 +22,8 @@ from tests.servers import HOST, Server, database_url, free_port, granian, runnin
 pytestmark = pytest.mark.django_db(transaction=True)
 
 CLIENTS = 4
-REQUESTS = 400
-KILL_AFTER = 120
+REQUESTS = 240
+KILL_AFTER = 80
 
 Request = tuple[str, Any]
 
