@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime, time
 from typing import Any, Final
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from config.actors import Actor
+from config.api import values
 from config.errors import FirebreakError
 from incidents.admin import panels
 from incidents.admin.forms import ActForm, DayInput
 from incidents.admin.subjects import Deed, SubjectAdmin
 from incidents.enums import RuleMode
 from incidents.models import Incident
+from incidents.models.rule import MATCHED
 from incidents.templatetags.firebreak import NOTHING, ago, badge, severity_badge
 from lessons.enums import LessonStatus, ProposalStatus
 from lessons.models import Lesson, Proposal
 from lessons.services import lifecycle, proposals, reporting, transitions
+from lessons.services.drafting import Matcher
 
 TRIAGE: Final = "lessons.change_lesson"
 DECIDE: Final = "lessons.change_proposal"
 SHOWN: Final = 100
+SLUG: Final = rf"\A{values.SLUG.pattern}\Z"
 # Figures stop counting here: a list of so many is long, whatever its length.
 MANY: Final = 1_000
 
@@ -58,6 +65,23 @@ class ApproveForm(ActForm):
         return {"mode": RuleMode(self.cleaned_data["mode"])}
 
 
+class AmendForm(ActForm):
+    """What a draft would match; a report has to be equal in all that is filled in."""
+
+    name = forms.CharField(max_length=200)
+    trigger_type = forms.RegexField(SLUG, required=False)
+    error_code = forms.CharField(max_length=200, required=False, strip=False)
+    category = forms.RegexField(SLUG, required=False)
+    agent_id = forms.RegexField(rf"\A{values.IDENTIFIER.pattern}\Z", required=False, label="Agent")
+
+    def arguments(self) -> dict[str, Any]:
+        given = self.cleaned_data
+        return {
+            "name": given["name"],
+            "matcher": Matcher(**{name: given[name] or None for name in MATCHED}),
+        }
+
+
 def _of_lesson(act: transitions.Transition) -> Any:
     return lambda lesson: transitions.can(act, lesson)
 
@@ -84,6 +108,10 @@ def _reactivate(lesson: Lesson, by: Actor) -> None:
 
 def _approve(proposal: Proposal, by: Actor, mode: RuleMode) -> None:
     proposals.approve(proposal=proposal, by=by, mode=mode)
+
+
+def _amend(proposal: Proposal, by: Actor, name: str, matcher: Matcher) -> None:
+    proposals.amend(proposal=proposal, by=by, name=name, matcher=matcher)
 
 
 def _reject(proposal: Proposal, by: Actor, reason: str) -> None:
@@ -183,7 +211,21 @@ class ProposalAdmin(SubjectAdmin):
             DECIDE,
             ReasonForm,
         ),
+        Deed(
+            "amend",
+            "Amend",
+            "Amended",
+            _amend,
+            _of_proposal(transitions.AMEND),
+            DECIDE,
+            AmendForm,
+        ),
     )
+
+    def initial(self, deed: Deed, subject: Proposal) -> dict[str, Any]:
+        if deed.name != "amend":
+            return {}
+        return {"name": subject.name, **asdict(proposals.matcher_of(subject))}
 
     @display(description="Status")  # type: ignore[untyped-decorator]
     def state(self, proposal: Proposal) -> SafeString:
@@ -197,23 +239,36 @@ class ProposalAdmin(SubjectAdmin):
     def drafted(self, proposal: Proposal) -> SafeString:
         return ago(proposal.created_at)
 
+    def deed_view(self, request: HttpRequest, object_id: UUID, name: str) -> HttpResponse:
+        """Before anybody approves, they are shown what the rule would have prevented."""
+        answer = super().deed_view(request, object_id, name)
+        if name == "approve" and isinstance(answer, TemplateResponse):
+            assert answer.context_data is not None  # noqa: S101 - a form is shown with a context
+            answer.template_name = "admin/lessons/proposal/approve.html"
+            answer.context_data |= _backtested(answer.context_data["subject"])
+        return answer
+
     def page_context(self, request: HttpRequest, subject: Proposal) -> dict[str, Any]:
         matcher = proposals.matcher_of(subject)
         context: dict[str, Any] = {
             "history": subject.events.order_by("-created_at", "-id")[:SHOWN],  # type: ignore[attr-defined]
             "matched": [
                 (name.replace("_id", "").replace("_", " "), value)
-                for name in ("trigger_type", "error_code", "category", "agent_id")
+                for name in MATCHED
                 if (value := getattr(matcher, name))
             ],
         }
-        # Asked for by a link, since it reads months of alerts.
-        if "backtest" in request.GET:
-            try:
-                context["backtested"] = proposals.backtest(proposal=subject)
-            except FirebreakError as error:
-                context["not_backtested"] = error.detail
+        # It reads months of alerts: whoever has to decide sees it at once, others by a link.
+        if subject.status == ProposalStatus.DRAFT or "backtest" in request.GET:
+            context |= _backtested(subject)
         return context
+
+
+def _backtested(proposal: Proposal) -> dict[str, Any]:
+    try:
+        return {"backtested": proposals.backtest(proposal=proposal)}
+    except FirebreakError as error:
+        return {"not_backtested": error.detail}
 
 
 def _of_incident(request: HttpRequest, incident: Incident) -> dict[str, Any] | None:
