@@ -81,7 +81,7 @@ class BacktestAnswer(serializers.Serializer):
     largest = PreventedIncident(many=True, help_text="Ten at most, by alerts.")
 
 
-class PeriodAnswer(serializers.Serializer):
+class EffectivenessPeriod(serializers.Serializer):
     since = Timestamp()
     until = Timestamp()
     recurrences = serializers.IntegerField()
@@ -99,6 +99,6 @@ class EffectivenessAnswer(serializers.Serializer):
     deactivated_at = Timestamp(allow_null=True)
     source_incident_id = serializers.UUIDField(allow_null=True)
     signature = serializers.CharField(allow_null=True)
-    before = PeriodAnswer(allow_null=True)
-    after = PeriodAnswer(allow_null=True)
+    before = EffectivenessPeriod(allow_null=True)
+    after = EffectivenessPeriod(allow_null=True)
     explanation = serializers.CharField(help_text="What is counted.")
