@@ -128,6 +128,11 @@ class IncidentFilter(django_filters.FilterSet):
         model = Incident
         fields: ClassVar[list[str]] = []
 
+    def __init__(self, data: Any, queryset: Incidents, *, tenant: str | None = None) -> None:
+        """``tenant`` says whose incidents ``queryset`` holds, where it holds only one's."""
+        super().__init__(data, queryset)
+        self.tenant_id = tenant
+
     def by_topic(self, queryset: Incidents, name: str, value: str) -> Incidents:
         if value == "active":
             return queryset.exclude(status=Status.RESOLVED)
@@ -153,4 +158,4 @@ class IncidentFilter(django_filters.FilterSet):
         return queryset.filter(Exists(links))
 
     def by_words(self, queryset: Incidents, name: str, value: str) -> Incidents:
-        return search.matching(queryset, value)
+        return search.matching(queryset, value, tenant=self.tenant_id)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -78,12 +79,12 @@ class IncidentViewSet(IdempotentMixin, TenantViewSet):
     def list(self, request: Request) -> Response:
         if (as_of := self.query.get("as_of")) and as_of > clock.now() - _SETTLED:
             writing.await_openings(self.tenant.pk)
-        found = IncidentFilter(request.query_params, self.get_queryset()).qs
+        found = self._found(request)
         return self.page(found.only(*SUMMARY_COLUMNS), IncidentSummary)
 
     @extend_schema(summary="Count incidents", responses=CountAnswer)
     def count(self, request: Request) -> Response:
-        found = IncidentFilter(request.query_params, self.get_queryset()).qs
+        found = self._found(request)
         return Response({"count": found.count()})
 
     @extend_schema(summary="One incident", responses=IncidentDetail)
@@ -175,6 +176,12 @@ class IncidentViewSet(IdempotentMixin, TenantViewSet):
     @extend_schema(summary="The alerts of an incident", responses=AlertRow(many=True))
     def list_alerts(self, request: Request, pk: UUID) -> Response:
         return self.page(self._incident(pk).alerts.all(), AlertRow, ordering="-id")
+
+    def _found(self, request: Request) -> QuerySet[Incident]:
+        found: QuerySet[Incident] = IncidentFilter(
+            request.query_params, self.get_queryset(), tenant=self.tenant.pk
+        ).qs
+        return found
 
     def _incident(self, pk: UUID) -> Incident:
         incident: Incident | None = self.get_queryset().filter(pk=pk).first()

@@ -462,9 +462,7 @@ def measure_sizes() -> None:
         "SELECT pg_table_size('incidents_incident'), pg_indexes_size('incidents_incident')",
         [],
     )
-    print(
-        f"\ntable {table / 1e6:.0f} MB, indexes {indexes / 1e6:.0f} MB"
-    )
+    print(f"\ntable {table / 1e6:.0f} MB, indexes {indexes / 1e6:.0f} MB")
     for name, size in run(
         "SELECT indexrelname, pg_relation_size(indexrelid) FROM pg_stat_user_indexes "
         "WHERE relname = 'incidents_incident' ORDER BY 2 DESC",

@@ -404,10 +404,12 @@ def write_alerts(
         WITH recorded AS (
             {insert} RETURNING 1
         ), held AS (
-            SELECT id, severity FROM incidents_incident
-            WHERE id = ANY(%s::uuid[]) AND status <> '{Status.RESOLVED}'
-                AND (SELECT count(*) FROM recorded) > 0
-            ORDER BY id FOR NO KEY UPDATE
+            SELECT d.*, i.severity
+            FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::text[],
+                %s::timestamptz[], %s::timestamptz[]) AS d(id, calls, alerts, cost, first, last)
+            JOIN incidents_incident i USING (id)
+            WHERE i.status <> '{Status.RESOLVED}' AND (SELECT count(*) FROM recorded) > 0
+            ORDER BY id FOR NO KEY UPDATE OF i
         ), touched AS (
             UPDATE incidents_incident i SET
                 calls_affected = i.calls_affected + d.calls,
@@ -418,11 +420,8 @@ def write_alerts(
                 quiet_since = GREATEST(i.quiet_since, %s::timestamptz),
                 severity = CASE WHEN d.calls = 0 THEN i.severity
                     ELSE GREATEST(i.severity, CASE {_ESCALATED} ELSE i.severity END) END
-            FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::text[],
-                %s::timestamptz[], %s::timestamptz[]) AS d(id, calls, alerts, cost, first, last),
-                held
-            WHERE i.id = d.id AND held.id = d.id
-            RETURNING held.severity AS severity_before, {_RETURNED}
+            FROM held d WHERE i.id = d.id
+            RETURNING d.severity AS severity_before, {_RETURNED}
         ), tallied AS ({_TALLY})
         SELECT * FROM touched
     """  # noqa: S608 - only our own constants and column names are interpolated
@@ -432,13 +431,12 @@ def write_alerts(
             [
                 *parameters,
                 packed_ids,
-                at,
-                packed_ids,
                 arrays.bigints([deltas[id_].calls for id_ in ids]),
                 arrays.bigints([deltas[id_].alerts for id_ in ids]),
                 arrays.texts([str(deltas[id_].cost) for id_ in ids]),
                 arrays.timestamps([deltas[id_].first for id_ in ids]),
                 arrays.timestamps([deltas[id_].last for id_ in ids]),
+                at,
                 *tally_parameters(tenant_id, counts, at=at),
             ],
         )
