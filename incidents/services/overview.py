@@ -164,9 +164,7 @@ def _sums(
 def _burning(tenants: Sequence[str] | None) -> list[Burning]:
     rows = _sums(rollup.DAYS, ["severity"], ["open", "acknowledged"], tenants, None)
     found = {severity: (int(open_), int(acknowledged)) for severity, open_, acknowledged in rows}
-    return [
-        Burning(severity, *found.get(int(severity), (0, 0))) for severity in reversed(Severity)
-    ]
+    return [Burning(severity, *found.get(int(severity), (0, 0))) for severity in reversed(Severity)]
 
 
 def _days(tenants: Sequence[str] | None, begin: datetime, days: int) -> list[Day]:
@@ -175,7 +173,8 @@ def _days(tenants: Sequence[str] | None, begin: datetime, days: int) -> list[Day
     nothing = ", ".join("0" for _ in severities)
     # The sums hold the calls of resolved incidents only; those of the others still grow.
     live = (
-        f"UNION ALL SELECT started_at, {nothing}, calls_affected FROM incidents_incident "
+        f"UNION ALL SELECT started_at, {nothing}, calls_affected "  # noqa: S608 - our own names
+        "FROM incidents_incident "
         f"WHERE {whose} AND started_at >= %s AND status <> '{Status.RESOLVED}'"
     )
     rows = _sums(
@@ -189,9 +188,9 @@ def _days(tenants: Sequence[str] | None, begin: datetime, days: int) -> list[Day
     )
     found: dict[date, list[int]] = {}
     for moment, *sums in rows:
-        day = found.setdefault(rollup.floor(moment, rollup.DAY).date(), [0] * len(sums))
+        of_day = found.setdefault(rollup.floor(moment, rollup.DAY).date(), [0] * len(sums))
         for place, value in enumerate(sums):
-            day[place] += int(value)
+            of_day[place] += int(value)
     listed = []
     for place in range(days):
         day = (begin + timedelta(days=place)).date()
@@ -283,7 +282,8 @@ def _targets(tenants: Sequence[str] | None) -> dict[int, tuple[int | None, int |
 def _categories(tenants: Sequence[str] | None, begin: datetime) -> list[Category]:
     whose, parameters = _whose(tenants)
     live = (
-        "UNION ALL SELECT coalesce(category, 'uncategorized'), 0, calls_affected, cost_delta_cents "
+        "UNION ALL SELECT "  # noqa: S608 - our own names
+        "coalesce(category, 'uncategorized'), 0, calls_affected, cost_delta_cents "
         f"FROM incidents_incident WHERE {whose} AND started_at >= %s "
         f"AND status <> '{Status.RESOLVED}'"
     )

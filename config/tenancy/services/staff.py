@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 from django.apps import AppConfig
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, Permission
@@ -17,7 +17,7 @@ ADMINISTRATOR: Final = "administrator"
 
 # What each role may do, by app: the permissions' code names, ``*`` being any model. Firebreak
 # keeps these groups: a permission that is missing comes back with the next migration.
-_VIEWER: Final = {
+_VIEWER: Final[dict[str, tuple[str, ...]]] = {
     "tenancy": ("view_tenant",),
     "incidents": ("view_*",),
     "lessons": ("view_*",),
@@ -45,7 +45,7 @@ def tenants_of(user: AbstractBaseUser | AnonymousUser) -> frozenset[str] | None:
     if getattr(user, "is_superuser", False):
         return None
     return frozenset(
-        StaffTenant.objects.filter(user_id=user.pk).values_list("tenant_id", flat=True)
+        StaffTenant.objects.filter(user_id=cast(int, user.pk)).values_list("tenant_id", flat=True)
     )
 
 
