@@ -125,19 +125,25 @@ class IncidentAdmin(TenantModelAdmin):
         for name in ("created_after", "created_before"):
             if given.get(name):
                 data[name] = _midnight(given[name]).isoformat()
-        queryset: QuerySet[Incident] = IncidentFilter(data, self.get_queryset(request)).qs
+        whose = self._only_tenant(request, given)
+        queryset: QuerySet[Incident] = self.get_queryset(request)
+        if whose:
+            queryset = queryset.filter(tenant_id=whose)
+        narrowed: QuerySet[Incident] = IncidentFilter(data, queryset, tenant=whose).qs
+        return narrowed
+
+    def _only_tenant(self, request: HttpRequest, given: dict[str, Any]) -> str | None:
+        """The tenant whose incidents alone are shown, if it is one."""
         if given.get("tenant"):
-            queryset = queryset.filter(tenant_id=given["tenant"])
-        return queryset
+            return str(given["tenant"])
+        seen = tenants_seen(request)
+        return next(iter(seen)) if seen is not None and len(seen) == 1 else None
 
     def _order(self, request: HttpRequest, given: dict[str, Any]) -> tuple[str, ...]:
         if by := _ORDERS.get(given.get("order") or ""):
             return by
-        seen = tenants_seen(request)
         # Ids grow with time: their index serves all tenants, the other one serves one of them.
-        if given.get("tenant") or (seen is not None and len(seen) == 1):
-            return ("created_at", "id")
-        return ("id",)
+        return ("created_at", "id") if self._only_tenant(request, given) else ("id",)
 
     def views_view(self, request: HttpRequest) -> HttpResponse:
         """Saves the list as it is filtered under a name, or forgets one."""

@@ -87,13 +87,12 @@ def watch(chromium: Browser, live_server: Any) -> Iterator[Watch]:
     contexts: list[BrowserContext] = []
     watched: list[Watched] = []
 
-    def start(*, width: int = 1440, theme: str = "light") -> Watched:
-        context = chromium.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme="dark" if theme == "dark" else "light",
-        )
+    def start(*, width: int = 1440) -> Watched:
+        context = chromium.new_context(viewport={"width": width, "height": 900})
         contexts.append(context)
         page = context.new_page()
+        # No colour is still on its way to another when it is looked at.
+        page.emulate_media(reduced_motion="reduce")
         one = Watched(page, live_server.url)
         page.set_default_timeout(10_000)
         page.on("request", one.note_request)
