@@ -111,6 +111,11 @@ BAD_ALERTS: dict[str, tuple[str, str, str]] = {
         "/metadata/d",
         "32",
     ),
+    "nested without end": (
+        '{"trigger_type": "a", "metadata": {"d": ' + "[" * 50_000 + "]" * 50_000 + "}}",
+        "/metadata/d",
+        "32",
+    ),
     "a list": ("[]", "", "JSON object"),
     "a string": ('"rate_limit"', "", "JSON object"),
 }
@@ -122,5 +127,6 @@ MALFORMED: dict[str, bytes] = {
     "two values": b'{"trigger_type": "a"} {"trigger_type": "b"}',
     "single quotes": b"{'trigger_type': 'a'}",
     "invalid UTF-8": b'{"trigger_type": "a", "error_message": "\xff"}',
+    "invalid UTF-8 in metadata": b'{"trigger_type": "a", "metadata": {"k": "\xff"}}',
     "a raw line end": b'{"trigger_type": "a", "error_message": "a\nb"}',
 }
