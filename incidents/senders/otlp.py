@@ -21,6 +21,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1 import trace_pb2
 
+from config.api.strictjson import MAX_DEPTH
 from config.errors import Invalid, TooLarge
 from incidents.services.reports import MAX_AHEAD
 
@@ -259,12 +260,14 @@ def _attributes(attributes: Any, wanted: Wanted) -> Attributes:
     return found
 
 
-def _value(value: AnyValue) -> Any:
+def _value(value: AnyValue, room: int = MAX_DEPTH) -> Any:
     kind = value.WhichOneof("value")
-    if kind == "array_value":
-        return [_value(item) for item in value.array_value.values]
-    if kind == "kvlist_value":
-        return {item.key: _value(item.value) for item in value.kvlist_value.values}
+    if kind == "array_value" or kind == "kvlist_value":
+        if not room:
+            raise _too_deep()
+        if kind == "array_value":
+            return [_value(item, room - 1) for item in value.array_value.values]
+        return {item.key: _value(item.value, room - 1) for item in value.kvlist_value.values}
     if kind == "bytes_value":
         return base64.b64encode(value.bytes_value).decode()
     return None if kind is None else getattr(value, kind)
@@ -404,7 +407,7 @@ def _attributes_of_json(attributes: list[_KeyValue] | None, wanted: Wanted) -> A
     }
 
 
-def _value_of_json(value: _AnyValue | None) -> Any:
+def _value_of_json(value: _AnyValue | None, room: int = MAX_DEPTH) -> Any:
     if value is None:
         return None
     if value.string_value is not None:
@@ -415,10 +418,13 @@ def _value_of_json(value: _AnyValue | None) -> Any:
         return _whole(value.int_value)
     if value.double_value is not None:
         return float(value.double_value)
-    if value.array_value is not None:
-        return [_value_of_json(item) for item in value.array_value.values or ()]
-    if value.kvlist_value is not None:
-        return {item.key: _value_of_json(item.value) for item in value.kvlist_value.values or ()}
+    if value.array_value is not None or value.kvlist_value is not None:
+        if not room:
+            raise _too_deep()
+        if value.array_value is not None:
+            return [_value_of_json(item, room - 1) for item in value.array_value.values or ()]
+        members = (value.kvlist_value and value.kvlist_value.values) or ()
+        return {item.key: _value_of_json(item.value, room - 1) for item in members}
     if value.bytes_value is not None:
         try:
             base64.b64decode(value.bytes_value, validate=True)
@@ -463,6 +469,10 @@ def _keep(decoded: Decoded, result: Span | str) -> None:
         decoded.spans.append(result)
     else:
         decoded.reject(result)
+
+
+def _too_deep() -> Invalid:
+    return Invalid.field("", f"has an attribute that is nested deeper than {MAX_DEPTH} levels")
 
 
 def _too_many() -> TooLarge:
