@@ -34,7 +34,7 @@ def uuid7() -> uuid.UUID:
     The fraction (the RFC's third method) grows by at least one within a millisecond, so that a
     thread's ids are in the order it made them in.
     """
-    global _last  # noqa: PLW0603
+    global _last
     pretended = _pretended.get()
     nanoseconds = int(pretended.timestamp() * 1e9) if pretended else time.time_ns()
     milliseconds, rest = divmod(nanoseconds, 1_000_000)
