@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
@@ -21,6 +22,9 @@ from config.tenancy.models import Tenant
 from config.tenancy.services import staff
 
 VIA: Final = "admin"
+# What a cursor begins with: which way it leads.
+NEWER: Final = "n"
+OLDER: Final = "o"
 
 
 def tenants_seen(request: HttpRequest) -> frozenset[str] | None:
@@ -116,7 +120,7 @@ def page(queryset: QuerySet[Any], *, by: Sequence[str], cursor: str | None, size
     No row is counted or skipped, so the last page costs what the first does. A cursor that is
     none starts at the beginning.
     """
-    backwards, place = _read(cursor, len(by))
+    backwards, place = _read(cursor, [queryset.model._meta.get_field(name) for name in by])
     if place is not None:
         queryset = queryset.filter(_beyond(by, place, "gt" if backwards else "lt"))
     order = by if backwards else [f"-{name}" for name in by]
@@ -128,8 +132,8 @@ def page(queryset: QuerySet[Any], *, by: Sequence[str], cursor: str | None, size
     newer, older = (more, True) if backwards else (place is not None, more)
     return Page(
         rows,
-        newer=_write("<", by, rows[0]) if rows and newer else None,
-        older=_write(">", by, rows[-1]) if rows and older else None,
+        newer=_write(NEWER, by, rows[0]) if rows and newer else None,
+        older=_write(OLDER, by, rows[-1]) if rows and older else None,
     )
 
 
@@ -145,19 +149,19 @@ def _beyond(by: Sequence[str], place: Sequence[Any], way: str) -> Q:
 
 def _write(way: str, by: Sequence[str], row: Any) -> str:
     values = [str(getattr(row, name)) for name in by]
-    return way.replace("<", "n").replace(">", "o") + base64.urlsafe_b64encode(
-        json.dumps(values).encode()
-    ).decode().rstrip("=")
+    return way + base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
 
-def _read(cursor: str | None, length: int) -> tuple[bool, list[str] | None]:
-    if not cursor or cursor[0] not in "no":
+def _read(cursor: str | None, fields: Sequence[Any]) -> tuple[bool, list[Any] | None]:
+    """Which way a cursor leads, and from where: None when it is none of ours."""
+    if not cursor or cursor[0] not in (NEWER, OLDER):
         return False, None
+    data = cursor[1:]
     try:
-        data = cursor[1:]
         values = json.loads(base64.urlsafe_b64decode(data + "=" * (-len(data) % 4)))
-    except ValueError:
+        if not isinstance(values, list) or len(values) != len(fields):
+            return False, None
+        place = [field.to_python(str(value)) for field, value in zip(fields, values, strict=True)]
+    except (ValueError, RecursionError, ValidationError):
         return False, None
-    if not isinstance(values, list) or len(values) != length:
-        return False, None
-    return cursor[0] == "n", [str(value) for value in values]
+    return cursor[0] == NEWER, place

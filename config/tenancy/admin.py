@@ -44,6 +44,13 @@ class TenantAdmin(TenantModelAdmin):
                 "fields": list(AGGREGATION_RANGES),
             },
         ),
+        (
+            "Limits",
+            {
+                "description": "Requests a minute, over all workers. Empty means no limit.",
+                "fields": ["ingest_per_minute", "read_per_minute"],
+            },
+        ),
     ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> list[str]:

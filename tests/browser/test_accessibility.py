@@ -48,11 +48,11 @@ def findings(watched: Watched, screens: list[str]) -> list[str]:
     for screen in screens:
         watched.open(screen)
         page.evaluate(AXE_SCRIPT)
-        for width, dark, rules in ((1440, False, None), (900, True, _LOOKS)):
+        for width, dark, only in ((1440, False, None), (900, True, _LOOKS)):
             page.set_viewport_size({"width": width, "height": 900})
             page.evaluate(_DARK, dark)
             where = f"{screen} {width} {'dark' if dark else 'light'}"
-            found += [f"{where}: {one}" for one in page.evaluate(_SERIOUS, rules)]
+            found += [f"{where}: {one}" for one in page.evaluate(_SERIOUS, only)]
             if not page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"):
                 found.append(f"{where}: wider than the window")
     return found
