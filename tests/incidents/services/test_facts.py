@@ -266,3 +266,29 @@ def test_a_report_without_a_time_happened_now(tenant: Tenant) -> None:
     failure = fail(tenant).failure
     assert before <= failure.occurred_at <= before + timedelta(seconds=30)
     assert failure.occurred_at == Alert.objects.get().occurred_at
+
+
+def test_a_failure_whose_call_is_counted_already_is_recorded_all_the_same(tenant: Tenant) -> None:
+    counted = alert(tenant, trigger_type="llm_failure", call_id="run run-1")
+    recorded = fail(tenant)
+    assert (recorded.outcome, recorded.created) == (Outcome.DUPLICATE, True)
+    assert recorded.failure.outcome == Outcome.AGGREGATED
+    assert [recorded.failure.incident_id] == counted.incident_ids
+    assert Incident.objects.get().alerts_count == 1
+    assert not fail(tenant).created
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"z": 1, "a": {"\u00e9": [1.5, -0.25, 1e300, 5e-324]}}, {'"%_\\': None, "": True}]
+)
+def test_evidence_reads_back_as_it_was_and_its_hash_is_of_what_is_stored(
+    tenant: Tenant, data: dict[str, object]
+) -> None:
+    fail(tenant, captured=data)
+    evidence = Evidence.objects.get()
+    assert evidence.data == data
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT encode(sha256(convert_to(data::text, 'UTF8')), 'hex') FROM incidents_evidence"
+        )
+        assert cursor.fetchone() == (evidence.sha256,)
