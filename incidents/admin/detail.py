@@ -23,7 +23,7 @@ from incidents.models.rollup import UNCATEGORIZED
 from incidents.services import glances, postmortem, recurrence
 
 EVENTS: Final = 200
-ALERTS: Final = 20
+ALERTS: Final = 10
 RUNS: Final = 10
 EVIDENCE: Final = 20
 RECURRENCE_DAYS: Final = 30
