@@ -84,18 +84,15 @@ def is_allowed(address: Address, *, allowed: Sequence[Network]) -> bool:
     An IPv6 address that carries an IPv4 one has to pass as both.
     """
     if isinstance(address, IPv6Address):
-        inner = address.ipv4_mapped
-        if inner is None:
-            inner = address.sixtofour
-        if inner is None and address.teredo:
-            inner = address.teredo[1]
-        if inner is None and address in _TRANSLATED:
-            inner = IPv4Address(int(address) & 0xFFFF_FFFF)
-        if inner is not None:
-            if address.ipv4_mapped is not None:
-                return is_allowed(inner, allowed=allowed)
-            if not is_allowed(inner, allowed=allowed):
-                return False
+        # These are other ways to write an IPv4 address, those below ways to it through another.
+        same = address.ipv4_mapped
+        if same is None and address in _TRANSLATED:
+            same = IPv4Address(int(address) & 0xFFFF_FFFF)
+        if same is not None:
+            return is_allowed(same, allowed=allowed)
+        through = address.teredo[1] if address.teredo else address.sixtofour
+        if through is not None and not is_allowed(through, allowed=allowed):
+            return False
     if any(address.version == network.version and address in network for network in allowed):
         return True
     return address.is_global and not (
