@@ -6,6 +6,7 @@ cost goes with the days and the tenants, or with what is unresolved, never with 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -22,7 +23,7 @@ from incidents.services import patterns, rollup
 OLDEST: Final = 5
 CATEGORIES: Final = 8
 # Patterns are looked for in a tenant at a time, and only in so many.
-SEARCHED: Final = 5
+SEARCHED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,17 @@ class Category:
 
 
 @dataclass(frozen=True, slots=True)
+class _Volume:
+    """A category's incidents that started on a day."""
+
+    day: date
+    category: str
+    incidents: int
+    calls: int
+    cost_cents: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """A pattern, and whose."""
 
@@ -100,10 +112,11 @@ def of_tenants(*, tenants: Sequence[str] | None, days: int = 30) -> Overview:
     """The overview of these tenants (None: all) over today and the days before it."""
     now = clock.now()
     begin = rollup.floor(now, rollup.DAY) - timedelta(days=days - 1)
-    categories = _categories(tenants, begin)
+    volume = _volume(tenants, begin)
+    categories = _categories(volume)
     searched = _busiest(tenants)
     return Overview(
-        days=_days(tenants, begin, days),
+        days=_days(tenants, begin, days, volume),
         burning=_burning(tenants),
         oldest=_oldest(tenants),
         pace=_pace(tenants, begin),
@@ -167,43 +180,41 @@ def _burning(tenants: Sequence[str] | None) -> list[Burning]:
     return [Burning(severity, *found.get(int(severity), (0, 0))) for severity in reversed(Severity)]
 
 
-def _days(tenants: Sequence[str] | None, begin: datetime, days: int) -> list[Day]:
-    severities = list(Severity)
-    whose, parameters = _whose(tenants)
-    nothing = ", ".join("0" for _ in severities)
-    # The sums hold the calls of resolved incidents only; those of the others still grow.
-    live = (
-        f"UNION ALL SELECT started_at, {nothing}, calls_affected "  # noqa: S608 - our own names
-        "FROM incidents_incident "
-        f"WHERE {whose} AND started_at >= %s AND status <> '{Status.RESOLVED}'"
-    )
-    rows = _sums(
-        rollup.HOURS,
-        ["hour"],
-        [*(severity.label for severity in severities), "calls"],
-        tenants,
-        begin,
-        live,
-        [*parameters, begin],
-    )
-    found: dict[date, list[int]] = {}
-    for moment, *sums in rows:
-        of_day = found.setdefault(rollup.floor(moment, rollup.DAY).date(), [0] * len(sums))
-        for place, value in enumerate(sums):
-            of_day[place] += int(value)
-    listed = []
-    for place in range(days):
-        day = (begin + timedelta(days=place)).date()
-        *counts, calls = found.get(day, [0] * (len(severities) + 1))
-        listed.append(Day(day, dict(zip(severities, counts, strict=True)), calls))
-    return listed
+def _days(
+    tenants: Sequence[str] | None, begin: datetime, days: int, volume: Sequence[_Volume]
+) -> list[Day]:
+    counts: dict[tuple[date, int], int] = {
+        (day, severity): int(incidents)
+        for day, severity, incidents in _sums(
+            rollup.DAYS, ["day", "severity"], ["incidents"], tenants, begin
+        )
+    }
+    calls: Counter[date] = Counter()
+    for one in volume:
+        calls[one.day] += one.calls
+    every = [(begin + timedelta(days=place)).date() for place in range(days)]
+    return [
+        Day(day, {one: counts.get((day, int(one)), 0) for one in Severity}, calls[day])
+        for day in every
+    ]
+
+
+_OLDEST: Final = f"""
+    SELECT oldest.id FROM unnest(%s::text[]) AS t(id) CROSS JOIN LATERAL (
+        SELECT i.id, i.started_at FROM incidents_incident i
+        WHERE i.tenant_id = t.id AND i.status = '{Status.OPEN}'
+            AND i.status <> '{Status.RESOLVED}'
+        ORDER BY i.started_at LIMIT %s
+    ) oldest ORDER BY oldest.started_at, oldest.id LIMIT %s
+"""  # noqa: S608 - only our own constants are interpolated
 
 
 def _oldest(tenants: Sequence[str] | None) -> list[Incident]:
-    waiting = Incident.objects.filter(status=Status.OPEN)
-    if tenants is not None:
-        waiting = waiting.filter(tenant_id__in=tenants)
-    return list(waiting.order_by("started_at")[:OLDEST])
+    """The oldest of each tenant lead an index of its own; the oldest of all are among them."""
+    whose = list(Tenant.objects.values_list("pk", flat=True)) if tenants is None else list(tenants)
+    ids = [id_ for (id_,) in run(_OLDEST, [whose, OLDEST, OLDEST])]
+    found = Incident.objects.in_bulk(ids)
+    return [found[id_] for id_ in ids if id_ in found]
 
 
 def _busiest(tenants: Sequence[str] | None) -> list[Tenant]:
@@ -279,26 +290,38 @@ def _targets(tenants: Sequence[str] | None) -> dict[int, tuple[int | None, int |
     return targets
 
 
-def _categories(tenants: Sequence[str] | None, begin: datetime) -> list[Category]:
+def _volume(tenants: Sequence[str] | None, begin: datetime) -> list[_Volume]:
     whose, parameters = _whose(tenants)
+    # The sums hold the calls and costs of resolved incidents only; those of the others grow.
     live = (
-        "UNION ALL SELECT "  # noqa: S608 - our own names
+        "UNION ALL SELECT (started_at AT TIME ZONE 'UTC')::date, "  # noqa: S608 - our own names
         "coalesce(category, 'uncategorized'), 0, calls_affected, cost_delta_cents "
         f"FROM incidents_incident WHERE {whose} AND started_at >= %s "
         f"AND status <> '{Status.RESOLVED}'"
     )
     rows = _sums(
         rollup.CATEGORIES,
-        ["category"],
+        ["day", "category"],
         ["incidents", "calls", "cost"],
         tenants,
         begin,
         live,
         [*parameters, begin],
     )
-    found = [
-        Category(category, int(incidents), int(calls), Decimal(cost))
-        for category, incidents, calls, cost in rows
-        if incidents
+    return [
+        _Volume(day, category, int(incidents), int(calls), Decimal(cost))
+        for day, category, incidents, calls, cost in rows
     ]
+
+
+def _categories(volume: Sequence[_Volume]) -> list[Category]:
+    sums: dict[str, tuple[int, int, Decimal]] = {}
+    for one in volume:
+        incidents, calls, cost = sums.get(one.category, (0, 0, Decimal(0)))
+        sums[one.category] = (
+            incidents + one.incidents,
+            calls + one.calls,
+            cost + one.cost_cents,
+        )
+    found = [Category(category, *of_it) for category, of_it in sums.items() if of_it[0]]
     return sorted(found, key=lambda one: (-one.incidents, one.category))
