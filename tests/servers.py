@@ -38,7 +38,7 @@ class Server:
 
 
 def granian(
-    port: int, *, workers: int = 2, threads: int = 1, app: str = "config.wsgi"
+    port: int, *, workers: int = 2, threads: int = 4, app: str = "config.wsgi"
 ) -> list[str]:
     """The command of granian with blocking threads."""
     options = ["--workers", str(workers), "--blocking-threads", str(threads), "--no-ws"]
@@ -56,7 +56,7 @@ def granian(
 
 
 def gunicorn(
-    port: int, *, workers: int = 2, threads: int = 1, app: str = "config.wsgi"
+    port: int, *, workers: int = 2, threads: int = 4, app: str = "config.wsgi"
 ) -> list[str]:
     """The command of gunicorn: its sync worker, or with several threads its threaded one."""
     options = ["--workers", str(workers), "--threads", str(threads), "--keep-alive", "60"]

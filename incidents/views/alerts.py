@@ -56,12 +56,10 @@ class AlertViewSet(IdempotentMixin, TenantViewSet):
         except Invalid:
             aggregation.reject(tenant=self.tenant)
             raise
-        absorbed = aggregation.absorb(tenant=self.tenant, alerts=[alert], via=self.caller.key.name)
-        outcome = Outcome(absorbed.outcomes[0])
-        id_ = absorbed.incident_ids[0]
-        incident = None if id_ is None else _summary.to_representation(absorbed.incidents[id_])
-        status = 200 if outcome in (Outcome.DUPLICATE, Outcome.PREVENTED) else 201
-        return Response({"outcome": outcome.label, "incident": incident}, status=status)
+        placed = aggregation.absorb_one(tenant=self.tenant, report=alert, via=self.caller.key.name)
+        incident = placed.incident and _summary.to_representation(placed.incident)
+        status = 200 if placed.outcome in (Outcome.DUPLICATE, Outcome.PREVENTED) else 201
+        return Response({"outcome": placed.outcome.label, "incident": incident}, status=status)
 
     @extend_schema(
         operation_id="report_alerts",

@@ -1,7 +1,8 @@
 """Replaces the incident aggregator: one door that folds every report into an incident.
 
-``absorb`` takes a batch (``prepare`` and ``fold`` are its halves, for who wants to overlap them);
-``resolve_stale`` ends what went quiet; ``reject`` counts what was refused before it got here.
+``absorb`` takes a batch (``prepare`` and ``fold`` are its halves, for who wants to overlap them),
+``absorb_one`` a single report, together with others that come at the same time; ``resolve_stale``
+ends what went quiet; ``reject`` counts what was refused before it got here.
 """
 
 from incidents.services.aggregation.absorbing import (
@@ -13,12 +14,15 @@ from incidents.services.aggregation.absorbing import (
     prepare,
     reject,
 )
+from incidents.services.aggregation.gathering import Placed, absorb_one
 from incidents.services.aggregation.staleness import resolve_stale
 
 __all__ = [
     "Absorbed",
     "Batch",
+    "Placed",
     "absorb",
+    "absorb_one",
     "alert_key",
     "fold",
     "prepare",
