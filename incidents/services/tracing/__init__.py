@@ -38,7 +38,9 @@ def ingest(*, tenant: Tenant, by: Actor, data: bytes, encoding: otlp.Encoding) -
     )
     if decoded.spans:
         redactor = senders.redactor(wishes)
-        pieces = [piece_of(span, redactor) for span in decoded.spans]
+        pieces = [
+            piece_of(span, redactor, keep_prompts=wishes.keep_prompts) for span in decoded.spans
+        ]
         for _ in range(storing.store(tenant=tenant, by=by, pieces=pieces)):
             decoded.reject(storing.TOO_MANY_STEPS)
     return decoded

@@ -38,7 +38,7 @@ class Piece:
     is_root: bool
 
 
-def piece_of(span: otlp.Span, redactor: Redactor) -> Piece:
+def piece_of(span: otlp.Span, redactor: Redactor, *, keep_prompts: bool) -> Piece:
     """What a span says, with everything that is kept of it redacted."""
     attributes = span.attributes
     work = genai.read(attributes, name=span.name)
@@ -48,15 +48,24 @@ def piece_of(span: otlp.Span, redactor: Redactor) -> Piece:
     if trouble is not None and trouble.message is not None:
         # An exception may quote what was said.
         trouble.message = redactor.text(trouble.message)[: fitting.MAX_TEXT]
-    said = redactor.value(genai.content(attributes, span.events))
+    said: dict[str, Any] = {}
+    if keep_prompts:
+        said = redactor.value(genai.content(attributes, span.events))
     return Piece(
         span=span,
         work=work,
         trouble=trouble,
-        goal=next((text for name in genai.GOALS if (text := _words(said.get(name)))), None),
+        goal=_goal(said),
         content=_content(span, work, trouble, said),
         is_root=not span.parent_id or work.is_root,
     )
+
+
+def _goal(said: Mapping[str, Any]) -> str | None:
+    """What a run was asked to do, if this is its root and it was kept."""
+    if not said:
+        return None
+    return next((text for name in genai.GOALS if (text := _words(said.get(name)))), None)
 
 
 def _words(said: Any) -> str | None:
