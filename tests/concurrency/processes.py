@@ -49,6 +49,10 @@ def run_all(
 def _work(
     pipe: Connection, barrier: Barrier, function: Callable[..., Any], call: Mapping[str, Any]
 ) -> None:
+    # The parent may have kept another connection, of a context that is not this one: it is not
+    # ours to use or to close.
+    for inherited in connections.all(initialized_only=True):
+        inherited.connection = None
     try:
         barrier.wait()
         answer, failure = function(**call), None
