@@ -1,5 +1,5 @@
 """The screens of incidents, registered with Django's admin."""
 
-from incidents.admin import facts, incidents, rules, runs, targets
+from incidents.admin import facts, incidents, rules, runs, targets, webhooks
 
-__all__ = ["facts", "incidents", "rules", "runs", "targets"]
+__all__ = ["facts", "incidents", "rules", "runs", "targets", "webhooks"]

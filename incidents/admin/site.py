@@ -47,6 +47,9 @@ _GROUPS = (
         (
             ("Tenants", "tenancy.tenant", "domain"),
             ("API keys", "tenancy.apikey", "key"),
+            ("Senders", "incidents.sendersettings", "input"),
+            ("Webhooks", "incidents.webhookendpoint", "webhook"),
+            ("Deliveries", "incidents.webhookdelivery", "outbox"),
             ("People", "auth.user", "person"),
             ("Roles", "auth.group", "group"),
         ),
