@@ -63,8 +63,9 @@ def read(data: bytes, *, headers: Mapping[str, str], media_type: str, at: dateti
 
 
 def _batch(items: Any, at: datetime) -> Events:
-    if not isinstance(items, list) or not 1 <= len(items) <= MAX_BATCH:
-        raise Invalid.field("", f"must be a list of 1 to {MAX_BATCH:,} events")
+    # A batch of none is one, by the specification.
+    if not isinstance(items, list) or len(items) > MAX_BATCH:
+        raise Invalid.field("", f"must be a list of at most {MAX_BATCH:,} events")
     events = Events([], [], is_batch=True)
     for index, item in enumerate(items):
         errors = strictjson.problems(item) or _problems(item, at)

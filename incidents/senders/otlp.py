@@ -35,7 +35,11 @@ MAX_SPAN_BYTES: Final = 2 * 1024 * 1024
 
 SERVICE: Final = "service.name"
 _EXCEPTION: Final = "exception"
+_STATUS_OK: Final = trace_pb2.Status.STATUS_CODE_OK
 _STATUS_ERROR: Final = trace_pb2.Status.STATUS_CODE_ERROR
+# As JSON writes them: by the specification a number, by senders also a string or the name.
+_OK_WRITTEN: Final = frozenset({1, "1", "STATUS_CODE_OK"})
+_ERROR_WRITTEN: Final = frozenset({2, "2", "STATUS_CODE_ERROR"})
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_NANOSECOND: Final = 2**64 - 1
 
@@ -62,8 +66,9 @@ class Span:
     """One span that has ended, with what was wanted of its attributes.
 
     Ids are lower-case hex; ``parent_id`` is "" for the root of a trace. ``failed`` is the status
-    of the span alone. ``exceptions`` holds the attributes of its exception events, ``events``
-    those of the others by name, and ``service`` what the resource calls itself.
+    of the span alone, ``succeeded`` that it says OK, which only somebody who knows sets.
+    ``exceptions`` holds the attributes of its exception events, ``events`` those of the others by
+    name, and ``service`` what the resource calls itself.
     """
 
     trace_id: str
@@ -74,6 +79,7 @@ class Span:
     ended_at: datetime
     duration_ms: int
     failed: bool
+    succeeded: bool
     message: str
     attributes: Attributes
     exceptions: list[Attributes]
@@ -117,12 +123,12 @@ def decode(data: bytes, *, encoding: Encoding, wanted: Wanted, at: datetime) -> 
             return _decode_protobuf(data, wanted, latest)
         except (DecodeError, _Malformed):
             raise Invalid.field(
-                "", "is not a protobuf ExportTraceServiceRequest: its bytes are malformed"
+                "", "the body is not an ExportTraceServiceRequest: its bytes are malformed"
             ) from None
     try:
         return _decode_json(data, wanted, latest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise Invalid.field("", f"is not an OTLP trace request in JSON: {error}") from None
+        raise Invalid.field("", f"the body is not a request of OTLP in JSON: {error}") from None
 
 
 # Protobuf
@@ -241,6 +247,7 @@ def _of_protobuf(data: bytes, service: str | None, wanted: Wanted, latest: int) 
         ended_at=_moment(ended),
         duration_ms=(ended - started) // 1_000_000,
         failed=status.code == _STATUS_ERROR,
+        succeeded=status.code == _STATUS_OK,
         message=status.message,
         attributes=_attributes(span.attributes, wanted),
         exceptions=exceptions,
@@ -390,7 +397,8 @@ def _of_json(span: _Span, service: str | None, wanted: Wanted, latest: int) -> S
         started_at=_moment(started),
         ended_at=_moment(ended),
         duration_ms=(ended - started) // 1_000_000,
-        failed=status.code in (_STATUS_ERROR, str(int(_STATUS_ERROR)), "STATUS_CODE_ERROR"),
+        failed=status.code in _ERROR_WRITTEN,
+        succeeded=status.code in _OK_WRITTEN,
         message=status.message or "",
         attributes=_attributes_of_json(span.attributes, wanted),
         exceptions=exceptions,
@@ -472,7 +480,7 @@ def _keep(decoded: Decoded, result: Span | str) -> None:
 
 
 def _too_deep() -> Invalid:
-    return Invalid.field("", f"has an attribute that is nested deeper than {MAX_DEPTH} levels")
+    return Invalid.field("", f"an attribute is nested deeper than {MAX_DEPTH} levels")
 
 
 def _too_many() -> TooLarge:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
@@ -46,13 +48,28 @@ def run_all(
     return answers
 
 
+@contextmanager
+def process_of(function: Callable[[], Any]) -> Iterator[BaseProcess]:
+    """A process that calls ``function``, to be killed at any moment; it is when the block ends."""
+    connections.close_all()
+    process = _context.Process(target=_call, args=(function,))
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+
+
+def _call(function: Callable[[], Any]) -> None:
+    _forget_connections()
+    function()
+
+
 def _work(
     pipe: Connection, barrier: Barrier, function: Callable[..., Any], call: Mapping[str, Any]
 ) -> None:
-    # The parent may have kept another connection, of a context that is not this one: it is not
-    # ours to use or to close.
-    for inherited in connections.all(initialized_only=True):
-        inherited.connection = None
+    _forget_connections()
     try:
         barrier.wait()
         answer, failure = function(**call), None
@@ -60,3 +77,10 @@ def _work(
         answer, failure = None, traceback.format_exc()
     connections.close_all()
     pipe.send((answer, failure))
+
+
+def _forget_connections() -> None:
+    # The parent may have kept another connection, of a context that is not this one: it is not
+    # ours to use or to close.
+    for inherited in connections.all(initialized_only=True):
+        inherited.connection = None

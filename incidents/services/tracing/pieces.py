@@ -37,6 +37,15 @@ class Piece:
     content: str
     is_root: bool
 
+    @property
+    def failure(self) -> genai.Trouble | None:
+        """What the span failed of; None when its status says OK: it got over its trouble."""
+        return None if self.span.succeeded else self.trouble
+
+    @property
+    def is_failed_root(self) -> bool:
+        return self.is_root and self.failure is not None
+
 
 def piece_of(span: otlp.Span, redactor: Redactor, *, keep_prompts: bool) -> Piece:
     """What a span says, with everything that is kept of it redacted."""
@@ -116,7 +125,7 @@ def alert_of(piece: Piece) -> Report:
         group_key=fitting.distinct(f"{subject}: {code}", fitting.MAX_GROUP),
         call_id=span.span_id,
         occurred_at=span.ended_at,
-        cost_delta_cents=work.cost_cents,
+        cost_delta_cents=work.cost_cents if work.is_model_call else None,
         run_id=span.trace_id,
         agent_id=work.agent_id,
         model=work.model,
@@ -177,6 +186,6 @@ def step_of(piece: Piece, index: int) -> StepFacts:
         tokens=work.tokens,
         cost_cents=None if work.cost_cents is None else Decimal(work.cost_cents),
         duration_ms=span.duration_ms,
-        status=RunStatus.FAILED if piece.trouble else RunStatus.SUCCEEDED,
+        status=RunStatus.FAILED if piece.failure else RunStatus.SUCCEEDED,
         content=piece.content,
     )

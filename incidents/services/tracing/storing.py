@@ -60,9 +60,9 @@ def store(*, tenant: Tenant, by: Actor, pieces: Sequence[Piece]) -> int:
 
 def _store_once(tenant: Tenant, by: Actor, pieces: Sequence[Piece], *, at: datetime) -> int:
     # First what goes through the door, so that its locks come before the runs' (see there).
-    failing = [failing_of(piece) for piece in pieces if piece.trouble and piece.is_root]
+    failing = [failing_of(piece) for piece in pieces if piece.is_failed_root]
     reports = [failures.report_of(one) for one in failing]
-    reports += [alert_of(piece) for piece in pieces if piece.trouble and not piece.is_root]
+    reports += [alert_of(piece) for piece in pieces if piece.trouble and not piece.is_failed_root]
     absorbed = None
     if reports:
         absorbed = aggregation.absorb(tenant=tenant, alerts=reports, via=by.via)
@@ -312,10 +312,10 @@ def _end_runs(
                 arrays.timestamps([microseconds(piece.span.started_at) for piece in pieces]),
                 arrays.timestamps([microseconds(piece.span.ended_at) for piece in pieces]),
                 arrays.texts(
-                    [RunStatus.FAILED if p.trouble else RunStatus.SUCCEEDED for p in pieces]
+                    [RunStatus.FAILED if p.failure else RunStatus.SUCCEEDED for p in pieces]
                 ),
-                arrays.texts([p.trouble.error_type if p.trouble else None for p in pieces]),
-                arrays.texts([p.trouble.message if p.trouble else None for p in pieces]),
+                arrays.texts([p.failure.error_type if p.failure else None for p in pieces]),
+                arrays.texts([p.failure.message if p.failure else None for p in pieces]),
                 arrays.texts([_digits(piece.work.tokens) for piece in pieces]),
                 arrays.texts([piece.work.cost_cents for piece in pieces]),
                 sorted(genai.MODEL_CALLS),

@@ -12,6 +12,7 @@ import http.client
 import io
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -132,7 +133,7 @@ def post(
 def _connect(parts: SplitResult, allowed: Sequence[Network], deadline: float) -> socket.socket:
     host = parts.hostname or ""
     port = parts.port or _PORTS[parts.scheme]
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = _resolve(host, port, deadline)
     failures: list[OSError] = []
     for family, kind, protocol, _, place in dict.fromkeys(found):
         if not is_allowed(ip_address(str(place[0]).partition("%")[0]), allowed=allowed):
@@ -150,6 +151,27 @@ def _connect(parts: SplitResult, allowed: Sequence[Network], deadline: float) ->
     if failures:
         raise failures[-1]
     raise NotSent("The address is not public, and its network is not among those allowed.")
+
+
+def _resolve(host: str, port: int, deadline: float) -> list[Any]:
+    """What a name resolves to, in a thread: the resolver itself takes the time it wants."""
+    found: list[Any] = []
+    failed: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            found.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(_left(deadline))
+    if failed:
+        raise failed[0]
+    if thread.is_alive():
+        raise TimeoutError
+    return found
 
 
 def _request(parts: SplitResult, body: bytes, headers: Mapping[str, str]) -> bytes:

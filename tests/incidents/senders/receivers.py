@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -88,3 +89,12 @@ class Receiver:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/hook?x=1"
+
+
+def eventually(condition: Callable[[], Any], seconds: float = 20) -> Any:
+    """What the condition says once it says something true."""
+    ends = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < ends, "it never came to be"
+        time.sleep(0.05)
+    return result

@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from incidents.senders import alertmanager
 from incidents.services import senders
 from tests.config.api.conftest import ApiClient
 from tests.incidents.senders.conftest import BY, Served
+from tests.incidents.senders.receivers import eventually
 from tests.incidents.services.checks import assert_consistent
 from tests.servers import free_port
 
@@ -105,15 +106,6 @@ def _is_ready(url: str) -> bool:
         return requests.get(f"{url}/-/ready", timeout=1).ok
     except requests.ConnectionError:
         return False
-
-
-def eventually(condition: Callable[[], Any], seconds: float = 20) -> Any:
-    """What the condition says once it says something true."""
-    ends = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < ends, "it never came to be"
-        time.sleep(0.05)
-    return result
 
 
 def test_alertmanager_opens_joins_and_resolves(served: Served, monitor: Alertmanager) -> None:

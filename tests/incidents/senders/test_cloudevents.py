@@ -87,6 +87,15 @@ def test_cloudevents_batch_takes_the_good_ones(api: ApiClient) -> None:
     assert_consistent(api.tenant.pk, received=5)
 
 
+def test_cloudevents_batch_may_be_empty_but_must_be_one(api: ApiClient) -> None:
+    empty = api.post(ADDRESS, "[]", content_type=cloudevents.BATCH)
+    assert (empty.status_code, empty.json()["received"]) == (200, 0)
+    for body in ("{}", "[" + "7," * 10_000 + "7]"):
+        refused = api.post(ADDRESS, body, content_type=cloudevents.BATCH)
+        assert [error["pointer"] for error in refused.json()["errors"]] == [""]
+    assert_consistent(api.tenant.pk, received=2)
+
+
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [

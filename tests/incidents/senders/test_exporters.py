@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from langfuse import Langfuse
 from opentelemetry import trace as otel
 from opentelemetry.exporter.otlp.proto.http import Compression
@@ -16,6 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
 from incidents.models import Alert, Failure, Run, Step
+from incidents.services.tracing import storing
 from tests.incidents.senders.conftest import Served
 from tests.incidents.services.checks import assert_consistent
 
@@ -145,6 +147,40 @@ def test_opentelemetry_sdk_with_a_wrong_key_is_told_so(
     sdk.shutdown()
     assert "401" in caplog.text
     assert not Run.objects.exists()
+
+
+def test_opentelemetry_sdk_comes_back_after_an_outage(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = storing.store
+    asked: list[int] = []
+
+    def recovering(**given: Any) -> int:
+        asked.append(len(given["pieces"]))
+        if len(asked) == 1:
+            raise OperationalError("the connection is lost")
+        return store(**given)
+
+    monkeypatch.setattr(storing, "store", recovering)
+    sdk = provider(served, compression=Compression.Gzip)
+    run_id = run_agent(sdk.get_tracer("test"))
+    sdk.force_flush()
+    sdk.shutdown()
+    assert asked == [3, 3]
+    assert len(steps_of(run_id)) == 3
+    assert_consistent(served.tenant.pk, received=1)
+
+
+def test_opentelemetry_sdk_is_told_what_was_rejected(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(storing, "MAX_STEPS", 2)
+    sdk = provider(served, compression=Compression.Gzip)
+    run_id = run_agent(sdk.get_tracer("test"))
+    sdk.shutdown()
+    assert len(steps_of(run_id)) == 2
+    # The exporter takes a partial success for one, and does not send again.
+    assert "Failed to export" not in caplog.text
 
 
 def test_langfuse_sdk_makes_runs_by_its_own_address_and_names(served: Served) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from google.rpc.status_pb2 import Status as RpcStatus
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from config.errors import Invalid, TooLarge
 from incidents.senders import otlp
@@ -33,7 +34,7 @@ def test_decode_reads_the_same_of_both_encodings() -> None:
             exception={"exception.type": "E", "exception.stacktrace": "unwanted"},
             status=ERROR,
         ),
-        span(id=b"abcdefgh", parent=bytes(8)),
+        span(id=b"abcdefgh", parent=bytes(8), status=Status(code=Status.STATUS_CODE_OK)),
     ]
     spans[1].events.add(name="other").attributes.extend(spans[0].attributes)
     binary = decode(protobuf(*spans, service="s"))
@@ -47,6 +48,7 @@ def test_decode_reads_the_same_of_both_encodings() -> None:
     }
     assert (first.failed, first.message, first.duration_ms) == (True, "it broke", 1000)
     assert first.exceptions == [{"exception.type": "E"}]
+    assert (first.succeeded, second.succeeded) == (False, True)
     assert (second.failed, second.parent_id) == (False, "")
     assert [name for name, _ in second.events] == ["other"]
     assert timedelta(seconds=59) < datetime.now(UTC) - first.started_at < timedelta(seconds=90)
@@ -61,7 +63,7 @@ def test_decode_takes_the_liberties_that_json_senders_take() -> None:
     sent["unknown"] = {"is": "ignored"}
     sent["attributes"] = [{"key": "a", "value": {"intValue": 7}}, {"key": "x.y"}]
     (found,) = decode(json.dumps(body).encode(), otlp.JSON).spans
-    assert found.failed
+    assert (found.failed, found.succeeded) == (True, False)
     assert found.trace_id == (b"t" * 16).hex()
     assert found.attributes == {"a": 7, "x.y": None}
 

@@ -12,10 +12,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 from google.rpc.status_pb2 import Status as RpcStatus
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from config.tenancy.models import Tenant
 from incidents.enums import RunStatus
@@ -167,6 +168,35 @@ def test_ingest_keeps_traces_apart(tenant: Tenant) -> None:
     ingest(tenant, *spans)
     assert Run.objects.filter(status="succeeded", total_tokens=10).count() == 39
     assert Step.objects.filter(step_index=0).count() == 39
+
+
+def test_ingest_of_a_root_that_got_over_its_exception_is_an_alert_and_no_failure(
+    tenant: Tenant,
+) -> None:
+    ingest(
+        tenant,
+        span(
+            id=b"root0000",
+            name="job",
+            exception={"exception.type": "Handled"},
+            status=Status(code=Status.STATUS_CODE_OK),
+        ),
+    )
+    run = Run.objects.get()
+    assert (run.status, run.termination_reason, run.incident_count) == ("succeeded", None, 1)
+    assert Step.objects.get().status == "succeeded"
+    alert = Alert.objects.get()
+    assert (alert.trigger_type, alert.group_key) == ("span_error", "job: Handled")
+    assert not Failure.objects.exists()
+    assert_consistent(tenant.pk, received=1)
+
+
+def test_ingest_counts_the_cost_of_a_call_once_of_those_that_tell_of_it(tenant: Tenant) -> None:
+    agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.usage.cost": 0.01}
+    inner = span(id=b"agent000", parent=b"root0000", attributes=agent, status=ERROR)
+    ingest(tenant, inner, span(parent=inner.span_id, attributes=CHAT, status=ERROR))
+    costs = Alert.objects.order_by("trigger_type").values_list("trigger_type", "cost_delta_cents")
+    assert list(costs) == [("agent_error", None), ("llm_error", Decimal(1))]
 
 
 def test_ingest_adds_to_an_ended_run_what_comes_late(tenant: Tenant) -> None:
@@ -420,6 +450,32 @@ def test_export_refuses_with_a_status_in_the_encoding_of_the_request(
     assert api.get(ADDRESSES[0]).status_code == 405
     assert api.post(f"{ADDRESSES[0]}?x=1", b"", content_type=otlp.PROTOBUF).status_code == 400
     assert not Run.objects.exists()
+
+
+def test_export_asks_to_come_back_when_it_could_succeed_later(
+    api: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(**given: Any) -> int:
+        raise OperationalError("the connection is lost")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(storing, "store", away)
+        for data, kind in ((protobuf(span()), otlp.PROTOBUF), (as_json(span()), otlp.JSON)):
+            _refuses_for_now(post(api, data, kind=kind), kind, status=503, code=14)
+    Tenant.objects.filter(pk=api.tenant.pk).update(ingest_per_minute=0)
+    for data, kind in ((protobuf(span()), otlp.PROTOBUF), (as_json(span()), otlp.JSON)):
+        _refuses_for_now(post(api, data, kind=kind), kind, status=429, code=8)
+    assert not Run.objects.exists()
+
+
+def _refuses_for_now(answer: Any, kind: otlp.Encoding, *, status: int, code: int) -> None:
+    assert (answer.status_code, answer.headers["Content-Type"]) == (status, kind)
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    if kind == otlp.PROTOBUF:
+        found = RpcStatus.FromString(answer.content)
+        assert (found.code, bool(found.message)) == (code, True)
+    else:
+        assert answer.json()["code"] == code
 
 
 @pytest.mark.parametrize(

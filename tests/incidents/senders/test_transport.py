@@ -165,6 +165,23 @@ def test_post_ends_in_time_however_slowly_it_is_answered(
     assert time.monotonic() - began < 2
 
 
+def test_post_ends_in_time_however_slowly_the_name_is_resolved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = threading.Event()
+
+    def resolve(*args: Any, **given: Any) -> list[Any]:
+        asked.wait(5)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    began = time.monotonic()
+    with pytest.raises(transport.NotSent, match=r"within 0\.2 seconds"):
+        post("http://slow.example/", timeout=0.2)
+    assert time.monotonic() - began < 2
+    asked.set()
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -27,9 +27,11 @@ from incidents.models import (
 from incidents.services import aggregation, lifecycle, webhooks
 from incidents.services.reports import Report
 from incidents.services.webhooks import delivering
+from tests.concurrency.processes import process_of
 from tests.config.api.conftest import ApiClient
 from tests.factories.tenancy import TenantFactory
-from tests.incidents.senders.receivers import Receiver
+from tests.incidents.senders.receivers import Receiver, eventually
+from tests.incidents.services.test_crash import broken
 
 ADDRESS = "/api/v1/webhooks/"
 ALL = ["opened", "escalated", "acknowledged", "resolved", "overflowed"]
@@ -127,6 +129,17 @@ def test_outbox_without_a_category_passes_no_filter_of_categories(tenant: Tenant
     endpoint(tenant, categories=["c"])
     burn(tenant)
     assert owed(tenant) == []
+
+
+@pytest.mark.parametrize("has_endpoint", [False, True])
+def test_outbox_costs_nothing_where_an_alert_joins(tenant: Tenant, has_endpoint: bool) -> None:
+    if has_endpoint:
+        endpoint(tenant)
+    burn(tenant)
+    with broken(None) as ran:
+        burn(tenant)
+    # Its trigger is on the timeline, to which an alert that joins adds nothing.
+    assert not [sql for sql in ran if "incidents_event" in sql or "webhook" in sql]
 
 
 def test_outbox_is_of_the_tenant_and_of_each_of_its_endpoints(tenant: Tenant) -> None:
@@ -296,6 +309,28 @@ def test_deliver_of_a_worker_that_dies_is_done_by_another(
     first, second = receiver.received
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert first.body == second.body
+
+
+@pytest.mark.django_db(transaction=True)
+def test_deliver_of_a_worker_that_is_killed_is_done_by_another_and_not_before(
+    tenant: Tenant, receiver: Receiver
+) -> None:
+    receiver.delay = 60
+    endpoint(tenant, receiver.url)
+    burn(tenant)
+    with process_of(webhooks.deliver) as worker:
+        eventually(lambda: receiver.received)
+        # While it has the delivery nobody else takes it.
+        assert webhooks.deliver() == 0
+        assert len(receiver.received) == 1
+        worker.kill()
+        worker.join()
+    receiver.delay = 0
+    eventually(webhooks.deliver)
+    first, second = receiver.received
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    delivery = WebhookDelivery.objects.get()
+    assert (delivery.status, delivery.attempts) == ("delivered", 1)
 
 
 def test_redeliver_sends_the_same_again(tenant: Tenant, receiver: Receiver) -> None:
