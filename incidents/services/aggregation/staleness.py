@@ -8,6 +8,7 @@ from typing import Final
 from django.db import transaction
 
 from config import clock
+from config.database import arrays
 from config.database.statements import run
 from config.tenancy.models import DEFAULT_AGGREGATION
 from incidents.enums import EventType, ResolutionMethod, Status
@@ -16,20 +17,21 @@ from incidents.services.aggregation import writing
 VIA: Final = "housekeeping"
 _STEP: Final = 500
 
-_RESOLVE = f"""
-WITH stale AS (
-    SELECT i.id, coalesce(t.stale_after_seconds, {DEFAULT_AGGREGATION.stale_after_seconds}) AS after
-    FROM incidents_incident i JOIN tenancy_tenant t ON t.id = i.tenant_id
-    WHERE i.status = '{Status.OPEN}' AND i.quiet_since <= %s - make_interval(
-        secs => coalesce(t.stale_after_seconds, {DEFAULT_AGGREGATION.stale_after_seconds}))
-    ORDER BY i.id LIMIT {_STEP}
-    FOR NO KEY UPDATE OF i SKIP LOCKED
-)
-UPDATE incidents_incident i SET
+_HOLD: Final = f"""
+SELECT i.tenant_id, i.id,
+    coalesce(t.stale_after_seconds, {DEFAULT_AGGREGATION.stale_after_seconds})
+FROM incidents_incident i JOIN tenancy_tenant t ON t.id = i.tenant_id
+WHERE i.status = '{Status.OPEN}' AND i.quiet_since <= %s - make_interval(
+    secs => coalesce(t.stale_after_seconds, {DEFAULT_AGGREGATION.stale_after_seconds}))
+ORDER BY i.id LIMIT {_STEP}
+FOR NO KEY UPDATE OF i SKIP LOCKED
+"""  # noqa: S608 - only our own constants are interpolated
+# A statement of its own, for the reason that writing._HOLD has.
+_RESOLVE: Final = f"""
+UPDATE incidents_incident SET
     status = '{Status.RESOLVED}', resolved_at = %s, resolved_by = '{VIA}',
     resolution_method = '{ResolutionMethod.AUTO}'
-FROM stale WHERE i.id = stale.id
-RETURNING i.tenant_id, i.id, stale.after
+WHERE id = ANY(%s::uuid[])
 """  # noqa: S608 - only our own constants are interpolated
 
 
@@ -43,7 +45,8 @@ def resolve_stale() -> int:
     while True:
         at = clock.now()
         with transaction.atomic():
-            rows = sorted(run(_RESOLVE, [at, at]))
+            rows = sorted(run(_HOLD, [at]))
+            run(_RESOLVE, [at, arrays.uuids([id_.bytes for _, id_, _ in rows])])
             for tenant_id, group in groupby(rows, key=lambda row: row[0]):
                 events = [
                     (

@@ -384,6 +384,37 @@ def write_tally(tenant_id: str, counts: dict[Outcome, int], *, at: datetime) -> 
     run(_TALLY, tally_parameters(tenant_id, counts, at=at))
 
 
+# Locking is one statement and changing the next, here as everywhere. A statement that does both
+# goes back, to change it, to the version of the row that it first saw; a writer that waits at
+# that version, on its way to ours, would then wait for us and we for it.
+_HOLD: Final = f"""
+WITH recorded AS ({{insert}} RETURNING 1)
+SELECT i.id, i.severity FROM incidents_incident i
+WHERE i.id = ANY(%s::uuid[]) AND i.status <> '{Status.RESOLVED}'
+    AND (SELECT count(*) FROM recorded) > 0
+ORDER BY i.id FOR NO KEY UPDATE
+"""  # noqa: S608 - only our own constants and column names are interpolated
+
+_COUNT: Final = f"""
+WITH touched AS (
+    UPDATE incidents_incident i SET
+        calls_affected = i.calls_affected + d.calls,
+        alerts_count = i.alerts_count + d.alerts,
+        cost_delta_cents = i.cost_delta_cents + d.cost::numeric,
+        started_at = LEAST(i.started_at, d.first),
+        last_seen_at = GREATEST(i.last_seen_at, d.last),
+        quiet_since = GREATEST(i.quiet_since, %s::timestamptz),
+        severity = CASE WHEN d.calls = 0 THEN i.severity
+            ELSE GREATEST(i.severity, CASE {_ESCALATED} ELSE i.severity END) END
+    FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::text[],
+        %s::timestamptz[], %s::timestamptz[]) AS d(id, calls, alerts, cost, first, last)
+    WHERE i.id = d.id
+    RETURNING {_RETURNED}
+), tallied AS ({_TALLY})
+SELECT * FROM touched
+"""  # noqa: S608 - only our own constants and column names are interpolated
+
+
 def write_alerts(
     alerts: Columns,
     *,
@@ -392,7 +423,7 @@ def write_alerts(
     counts: dict[Outcome, int],
     at: datetime,
 ) -> list[Touched] | None:
-    """Inserts the alerts and adds them to their incidents and to the tally, in one statement.
+    """Inserts the alerts, and adds them to their incidents and to the tally.
 
     None when the state it was planned on is gone (a key is recorded already, or an incident was
     resolved meanwhile): the caller must roll back and plan again.
@@ -400,55 +431,29 @@ def write_alerts(
     insert, parameters = alerts.insert()
     ids = sorted(deltas)
     packed_ids = arrays.uuids([id_.bytes for id_ in ids])
-    statement = f"""
-        WITH recorded AS (
-            {insert} RETURNING 1
-        ), held AS (
-            SELECT d.*, i.severity
-            FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::text[],
-                %s::timestamptz[], %s::timestamptz[]) AS d(id, calls, alerts, cost, first, last)
-            JOIN incidents_incident i USING (id)
-            WHERE i.status <> '{Status.RESOLVED}' AND (SELECT count(*) FROM recorded) > 0
-            ORDER BY id FOR NO KEY UPDATE OF i
-        ), touched AS (
-            UPDATE incidents_incident i SET
-                calls_affected = i.calls_affected + d.calls,
-                alerts_count = i.alerts_count + d.alerts,
-                cost_delta_cents = i.cost_delta_cents + d.cost::numeric,
-                started_at = LEAST(i.started_at, d.first),
-                last_seen_at = GREATEST(i.last_seen_at, d.last),
-                quiet_since = GREATEST(i.quiet_since, %s::timestamptz),
-                severity = CASE WHEN d.calls = 0 THEN i.severity
-                    ELSE GREATEST(i.severity, CASE {_ESCALATED} ELSE i.severity END) END
-            FROM held d WHERE i.id = d.id
-            RETURNING d.severity AS severity_before, {_RETURNED}
-        ), tallied AS ({_TALLY})
-        SELECT * FROM touched
-    """  # noqa: S608 - only our own constants and column names are interpolated
     try:
-        rows = run(
-            statement,
-            [
-                *parameters,
-                packed_ids,
-                arrays.bigints([deltas[id_].calls for id_ in ids]),
-                arrays.bigints([deltas[id_].alerts for id_ in ids]),
-                arrays.texts([str(deltas[id_].cost) for id_ in ids]),
-                arrays.timestamps([deltas[id_].first for id_ in ids]),
-                arrays.timestamps([deltas[id_].last for id_ in ids]),
-                at,
-                *tally_parameters(tenant_id, counts, at=at),
-            ],
-        )
+        severities = dict(run(_HOLD.format(insert=insert), [*parameters, packed_ids]))
     except IntegrityError as error:
         if isinstance(error.__cause__, UniqueViolation):
             return None  # somebody recorded one of these calls before us
         raise
-    touched = [
-        Touched(Incident.from_db(connection.alias, SUMMARY_COLUMNS, row[1:]), row[0])
-        for row in rows
-    ]
-    return touched if len(touched) == len(deltas) else None
+    if len(severities) < len(deltas):
+        return None
+    rows = run(
+        _COUNT,
+        [
+            at,
+            packed_ids,
+            arrays.bigints([deltas[id_].calls for id_ in ids]),
+            arrays.bigints([deltas[id_].alerts for id_ in ids]),
+            arrays.texts([str(deltas[id_].cost) for id_ in ids]),
+            arrays.timestamps([deltas[id_].first for id_ in ids]),
+            arrays.timestamps([deltas[id_].last for id_ in ids]),
+            *tally_parameters(tenant_id, counts, at=at),
+        ],
+    )
+    incidents = [Incident.from_db(connection.alias, SUMMARY_COLUMNS, row) for row in rows]
+    return [Touched(incident, severities[incident.pk]) for incident in incidents]
 
 
 # A run's trace names the first incident that the run was linked to.
@@ -518,28 +523,29 @@ def write_runs(
         )
     if links:
         pairs = sorted(links)
+        run(
+            "SELECT FROM incidents_run WHERE tenant_id = %s AND run_id = ANY(%s::text[]) "
+            "ORDER BY run_id FOR NO KEY UPDATE",
+            [tenant_id, arrays.texts(sorted({name for name, _ in pairs}))],
+        )
         linked = run(
             """
-            WITH held AS (
-                SELECT id, run_id FROM incidents_run
-                WHERE tenant_id = %s AND run_id = ANY(%s::text[])
-                ORDER BY run_id FOR NO KEY UPDATE
-            ), linked AS (
+            WITH linked AS (
                 INSERT INTO incidents_incidentrun (tenant_id, run_id, incident_id, created_at)
                 SELECT %s, u.run_id, u.incident_id, %s
                 FROM unnest(%s::text[], %s::uuid[]) AS u(run_id, incident_id)
-                WHERE (SELECT count(*) FROM held) > 0
-                ON CONFLICT DO NOTHING RETURNING run_id
+                ON CONFLICT DO NOTHING RETURNING tenant_id, run_id
             ), counted AS (
-            UPDATE incidents_run r SET incident_count = r.incident_count + l.added
-            FROM (SELECT run_id, count(*) AS added FROM linked GROUP BY run_id) l, held
-            WHERE r.id = held.id AND held.run_id = l.run_id
+                UPDATE incidents_run r SET incident_count = r.incident_count + l.added
+                FROM (
+                    SELECT tenant_id, run_id, count(*) AS added FROM linked
+                    GROUP BY tenant_id, run_id
+                ) l
+                WHERE r.tenant_id = l.tenant_id AND r.run_id = l.run_id
             )
             SELECT DISTINCT run_id FROM linked
             """,
             [
-                tenant_id,
-                arrays.texts(sorted({name for name, _ in pairs})),
                 tenant_id,
                 at,
                 arrays.texts([name for name, _ in pairs]),
