@@ -59,9 +59,8 @@ class Columns:
 
     def add(self, name: str, type_: ColumnType, values: Sequence[Any]) -> None:
         """Adds a column with a value for each row."""
-        first = values[0]
-        if self._count == 1 or values.count(first) == self._count:
-            self.constant(name, type_, first)
+        if are_equal(values):
+            self.constant(name, type_, values[0])
             return
         column = f"u.c{len(self._unnested)}"
         packed: Any
@@ -94,6 +93,12 @@ class Columns:
         elif self._count > 1:
             statement += f" FROM generate_series(1, {self._count})"
         return statement, [*self._scalars, *self._arrays]
+
+
+def are_equal(values: Sequence[Any]) -> bool:
+    """Whether all values are the same; most columns that are not say so at their ends."""
+    first = values[0]
+    return bool(first == values[-1]) and values.count(first) == len(values)
 
 
 def moment(microseconds: int) -> datetime:

@@ -8,10 +8,12 @@ slowly, to say for every bad alert which fields are wrong and why.
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
@@ -29,13 +31,14 @@ MAX_AHEAD: Final = timedelta(minutes=5)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-Slug = Annotated[str, Meta(pattern=r"\A[a-z0-9_.-]{1,50}\Z")]
-Identifier = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:@/+=-]{1,128}\Z")]
-RunId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:@+=-]{1,128}\Z")]
+# Only lengths: which characters these may have is checked a column at a time, which is several
+# times faster than a pattern for each value (see _are_acceptable).
+Slug = Annotated[str, Meta(min_length=1, max_length=50)]
+Identifier = Annotated[str, Meta(min_length=1, max_length=128)]
+Money = Annotated[str, Meta(min_length=1, max_length=17)]
 Short = Annotated[str, Meta(min_length=1, max_length=200)]
 Scenario = Annotated[str, Meta(min_length=1, max_length=128)]
 Long = Annotated[str, Meta(max_length=2000)]
-Money = Annotated[str, Meta(pattern=r"\A[0-9]{1,12}(\.[0-9]{1,4})?\Z")]
 Moment = Annotated[datetime, Meta(tz=True)]
 
 _RAW_NOTHING: Final = msgspec.Raw(b"")
@@ -55,7 +58,7 @@ class Alert(Struct, forbid_unknown_fields=True, gc=False):
     call_id: Identifier | None = None
     occurred_at: Moment | None = None
     cost_delta_cents: Money | None = None
-    run_id: RunId | None = None
+    run_id: Identifier | None = None
     agent_id: Identifier | None = None
     model: Short | None = None
     error_code: Short | None = None
@@ -163,6 +166,17 @@ _DESCRIPTION: Final[dict[str, str]] = {
     "synthetic_scenario_id": "must be a string of 1 to 128 characters",
 }
 
+_WORD = string.ascii_letters + string.digits
+_SLUG_CHARACTERS: Final = (string.ascii_lowercase + string.digits + "_.-").encode()
+_RUN_CHARACTERS: Final = (_WORD + "._:@+=-").encode()
+_ALLOWED: Final = {
+    "trigger_type": _SLUG_CHARACTERS,
+    "category": _SLUG_CHARACTERS,
+    "call_id": _RUN_CHARACTERS + b"/",
+    "agent_id": _RUN_CHARACTERS + b"/",
+    "run_id": _RUN_CHARACTERS,
+}
+_MONEY: Final = re.compile(r"(?:[0-9]{1,12}(?:\.[0-9]{1,4})?\n)*")
 # What may hide something that msgspec lets through and the database or the contract does not:
 # escapes (NUL), numbers that are too long or too large, deep nesting. A number such as 1e9 is
 # stored four times as long as it was sent, hence the length.
@@ -170,6 +184,7 @@ _SUSPICIOUS_METADATA = re.compile(rb"\\u|[0-9]{16}|[eE][+-]?[0-9]{2}")
 _SAFE_BRACKETS = 24
 _SAFE_METADATA_BYTES = MAX_METADATA_BYTES // 4
 _MAX_ERRORS = 20
+_PIECE: Final = 500
 # What decoding raises for a text that has to be explained; the last by nesting without end.
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 # The one character that msgspec decodes and neither the contract nor PostgreSQL allows.
@@ -231,14 +246,18 @@ def read_lines(lines: Sequence[bytes], *, at: datetime) -> Intake:
     How many there may be, and which blank lines are skipped, is the caller's to decide.
     """
     latest = _latest(at)
-    joined = b"\n".join(lines)
-    if _NUL_ESCAPE not in joined:
-        try:
-            alerts = _lines_decoder.decode_lines(joined)
-            if len(alerts) == len(lines) and _are_acceptable(alerts, latest):
-                return Intake(alerts)
-        except _UNREADABLE:
-            pass
+    alerts: list[Alert] = []
+    try:
+        # In pieces, because meanwhile no other thread can go on.
+        for start in range(0, len(lines), _PIECE):
+            piece = b"\n".join(lines[start : start + _PIECE])
+            if _NUL_ESCAPE in piece:
+                raise msgspec.ValidationError
+            alerts += _lines_decoder.decode_lines(piece)
+        if len(alerts) == len(lines) and _are_acceptable(alerts, latest):
+            return Intake(alerts)
+    except _UNREADABLE:
+        pass
     intake = Intake()
     decode = _alert_decoder.decode
     for index, line in enumerate(lines):
@@ -268,9 +287,15 @@ def _sort(intake: Intake, index: int, result: Alert | Sequence[FieldError]) -> N
 
 def _are_acceptable(alerts: Sequence[Alert], latest: datetime) -> bool:
     """Whether decoded alerts hold what the type alone cannot say, without saying why not."""
-    if TRIGGER_OVERFLOW in {alert.trigger_type for alert in alerts}:
+    for name, allowed in _ALLOWED.items():
+        values = _given(name, alerts)
+        if values and not _is_spelled(values, allowed):
+            return False
+        if name == "trigger_type" and TRIGGER_OVERFLOW in values:
+            return False
+    if not _are_money(_given("cost_delta_cents", alerts)):
         return False
-    times = [at for alert in alerts if (at := alert.occurred_at) is not None]
+    times = _given("occurred_at", alerts)
     if times and not (min(times) >= _EPOCH and max(times) <= latest):
         return False
     return all(
@@ -280,6 +305,23 @@ def _are_acceptable(alerts: Sequence[Alert], latest: datetime) -> bool:
             if (metadata := alert.metadata) is not _RAW_NOTHING
         ]
     )
+
+
+def _given(name: str, alerts: Sequence[Alert]) -> list[Any]:
+    return [value for value in map(attrgetter(name), alerts) if value is not None]
+
+
+def _is_spelled(values: Sequence[str], allowed: bytes) -> bool:
+    """Whether all values have only these characters."""
+    text = "".join(values)
+    return text.isascii() and not text.encode().translate(None, allowed)
+
+
+def _are_money(values: Sequence[str]) -> bool:
+    if not values:
+        return True
+    text = "\n".join(values)
+    return text.count("\n") == len(values) - 1 and _MONEY.fullmatch(text + "\n") is not None
 
 
 def _is_sound_object(raw: bytes) -> bool:
@@ -352,6 +394,10 @@ def _explain_field(name: str, value: Any, latest: datetime) -> str | None:
     try:
         probe = msgspec.convert({"trigger_type": "x", name: value}, Alert)
     except msgspec.ValidationError:
+        return _DESCRIPTION[name]
+    if name in _ALLOWED and not _is_spelled([value], _ALLOWED[name]):
+        return _DESCRIPTION[name]
+    if name == "cost_delta_cents" and not _are_money([value]):
         return _DESCRIPTION[name]
     if name == "trigger_type" and value == TRIGGER_OVERFLOW:
         return "is reserved for the incidents that Firebreak opens past the hourly limit"

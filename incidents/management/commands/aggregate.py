@@ -56,6 +56,8 @@ class Command(BaseCommand):
         counts = dict.fromkeys(Outcome, 0)
         started = time.perf_counter()
         batches = _batches(file, batch_size)
+        # What the database has answered is not to wait long for the thread that reads ahead.
+        sys.setswitchinterval(0.001)
         with _progress() as advance, ThreadPoolExecutor(1) as reader:
             # Reading and checking a batch overlaps with folding in the one before it.
             ahead = reader.submit(_read, batches, owner)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from config import clock
-from config.database.columns import Columns, ColumnType, microseconds
+from config.database.columns import Columns, ColumnType, are_equal, microseconds
 from config.tenancy import scope
 from config.tenancy.models import AggregationConfig, Tenant
 from incidents import facts
@@ -137,12 +137,11 @@ def _prepare(
 ) -> Batch:
     count = len(reports)
     received = microseconds(at)
-    rows = list(map(_values, reports))
-    by_field = zip(*rows, strict=True) if rows else [()] * len(_FIELDS)
-    values: dict[str, Sequence[Any]] = dict(zip(_FIELDS, by_field, strict=True))
+    # A column at a time: an object for each report would be looked at by the garbage collector.
+    values: dict[str, Sequence[Any]] = {name: list(map(get, reports)) for name, get in _FIELDS}
     times = [received if t is None else microseconds(t) for t in values["occurred_at"]]
     triggers, groups = values["trigger_type"], [group or "" for group in values["group_key"]]
-    if count and triggers.count(triggers[0]) == count and groups.count(groups[0]) == count:
+    if count and are_equal(triggers) and are_equal(groups):
         kinds = [(triggers[0], groups[0])] * count
     else:
         kinds = list(zip(triggers, groups, strict=True))
@@ -477,15 +476,17 @@ _TEXT_COLUMNS: Final = (
     "auto_action",
     "synthetic_scenario_id",
 )
-_FIELDS: Final = (
-    *_TEXT_COLUMNS,
-    "group_key",
-    "occurred_at",
-    "cost_delta_cents",
-    "is_synthetic",
-    "metadata",
-)
-_values = attrgetter(*_FIELDS)
+_FIELDS: Final = [
+    (name, attrgetter(name))
+    for name in (
+        *_TEXT_COLUMNS,
+        "group_key",
+        "occurred_at",
+        "cost_delta_cents",
+        "is_synthetic",
+        "metadata",
+    )
+]
 _matched = attrgetter(*MATCHED)
 
 
@@ -508,7 +509,7 @@ def _alert_columns(
     )
 
     def add(name: str, type_: ColumnType, column: Sequence[Any]) -> None:
-        if column.count(column[0]) == count:
+        if are_equal(column):
             columns.constant(name, type_, column[0])  # in any order
         else:
             columns.add(name, type_, arrange(column))

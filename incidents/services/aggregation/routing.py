@@ -89,10 +89,13 @@ class Router:
         Raises OpeningNeeded, with nothing but memory touched, when an incident has to be opened
         and ``openings`` were not given.
         """
-        places: list[Candidate] = []
-        outcomes: list[int] = []
         window, cooldown = self._facts.window, self._facts.cooldown
         aggregated = int(Outcome.AGGREGATED)
+        if (place := self._common(kinds, times)) is not None:
+            self.touched = [place]
+            return [place] * len(times), [aggregated] * len(times)
+        places: list[Candidate] = []
+        outcomes: list[int] = []
         own: Candidate | None = None
         last_kind, last_window = None, -1
         for index, (kind, at) in enumerate(zip(kinds, times, strict=True)):
@@ -113,6 +116,22 @@ class Router:
             outcomes.append(outcome)
         self.touched = list(dict.fromkeys(places))
         return places, outcomes
+
+    def _common(self, kinds: Sequence[Kind], times: Sequence[int]) -> Candidate | None:
+        """The incident of the window that all reports are of, as in most batches of a flood."""
+        if not times or kinds.count(kinds[0]) < len(kinds):
+            return None
+        first, last = min(times), max(times)
+        start = first - first % self._facts.window
+        if last - start >= self._facts.window:
+            return None
+        place = self._windows.get((kinds[0], start))
+        if place is not None:
+            if last > place.last_seen:
+                place.last_seen = last
+            if first < place.started:
+                self._start_earlier(place, first)
+        return place
 
     def _spanning(self, kind: Kind, earliest: int, latest: int) -> Candidate | None:
         """The latest incident of the kind whose span meets the interval."""
