@@ -251,12 +251,11 @@ class Trouble:
 
 def read(attributes: Attributes, *, name: str) -> Work:
     """What a span of this name, with these attributes, was."""
-    tool = fitting.text(_first(attributes, _TOOL_NAMES, str), 200)
-    model = fitting.text(_first(attributes, _MODEL_NAMES, str), 200)
-    agent_id = fitting.identifier(_first(attributes, _AGENT_NAMES, str))
-    spent = _count(_first(attributes, _INPUT_TOKENS, int))
-    made = _count(_first(attributes, _OUTPUT_TOKENS, int))
-    total = _count(_first(attributes, _TOTAL_TOKENS, int))
+    tool_name, model_name, agent_name, provider, *counts = _first(attributes)
+    tool = fitting.text(tool_name, 200)
+    model = fitting.text(model_name, 200)
+    agent_id = fitting.identifier(agent_name)
+    spent, made, total = map(_count, counts)
     if _LANGFUSE_USAGE in attributes:
         spent, made, total = _langfuse_usage(attributes, spent, made, total)
     if total is None and (spent is not None or made is not None):
@@ -278,7 +277,7 @@ def read(attributes: Attributes, *, name: str) -> Work:
         tool=tool,
         agent_id=agent_id,
         model=model,
-        provider=fitting.text(_first(attributes, _PROVIDER_NAMES, str), 200),
+        provider=fitting.text(provider, 200),
         input_tokens=spent,
         output_tokens=made,
         tokens=total,
@@ -319,15 +318,37 @@ def content(attributes: Attributes, events: list[tuple[str, dict[str, Any]]]) ->
     return said
 
 
-def _first(
-    attributes: Attributes, names: tuple[str, ...], kind: type[str] | type[int]
-) -> str | int | None:
-    for name in names:
-        if name in attributes:
-            value = attributes[name]
-            if type(value) is kind and value != "":
-                return value
-    return None
+_FAMILIES: Final = (
+    (_TOOL_NAMES, str),
+    (_MODEL_NAMES, str),
+    (_AGENT_NAMES, str),
+    (_PROVIDER_NAMES, str),
+    (_INPUT_TOKENS, int),
+    (_OUTPUT_TOKENS, int),
+    (_TOTAL_TOKENS, int),
+)
+# By name: its family, its place in there, and of which type its value has to be.
+_PLACES: Final[dict[str, tuple[int, int, type]]] = {
+    name: (family, place, kind)
+    for family, (names, kind) in enumerate(_FAMILIES)
+    for place, name in enumerate(names)
+}
+_NO_PLACE: Final = 1_000
+
+
+def _first(attributes: Attributes) -> list[Any]:
+    """Of each family of names, in their order, the value of the first that is present."""
+    # Over the attributes, which are few, and not over all the names that they could have.
+    found: list[Any] = [None] * len(_FAMILIES)
+    places = [_NO_PLACE] * len(_FAMILIES)
+    for name, value in attributes.items():
+        known = _PLACES.get(name)
+        if known is None:
+            continue
+        family, place, kind = known
+        if place < places[family] and type(value) is kind and value != "":
+            found[family], places[family] = value, place
+    return found
 
 
 def _count(value: Any) -> int | None:

@@ -263,7 +263,9 @@ def _attributes(attributes: Any, wanted: Wanted) -> Attributes:
     for attribute in attributes:
         name = attribute.key
         if name in names or (prefixes and name.startswith(prefixes)):
-            found[name] = _value(attribute.value)
+            value = attribute.value
+            # What is set and not empty, without asking what is set; what is not reads as empty.
+            found[name] = value.string_value or value.int_value or _value(value)
     return found
 
 

@@ -83,29 +83,48 @@ def _words(said: Any) -> str | None:
     return fitting.text(msgspec.json.encode(said).decode(), 10_000)
 
 
+class _Content(msgspec.Struct, omit_defaults=True, gc=False):
+    name: str | None = None
+    span_id: str | None = None
+    parent_span_id: str | None = None
+    service: str | None = None
+    operation: str | None = None
+    tool: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    said: Mapping[str, Any] | str | None = None
+
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
 def _content(
     span: otlp.Span, work: genai.Work, trouble: genai.Trouble | None, said: Mapping[str, Any]
 ) -> str:
     """The JSON that a step has for its content: what the contract's step has no field for."""
-    members = {
-        "name": fitting.text(span.name, 500),
-        "span_id": span.span_id,
-        "parent_span_id": span.parent_id or None,
-        "service": fitting.text(span.service, 200),
-        "operation": work.operation,
-        "tool": work.tool,
-        "model": work.model,
-        "provider": work.provider,
-        "input_tokens": work.input_tokens,
-        "output_tokens": work.output_tokens,
-        "error_type": trouble.error_type if trouble else None,
-        "error_message": trouble.message if trouble else None,
-        "said": said or None,
-    }
-    members = {name: value for name, value in members.items() if value is not None}
-    encoded = msgspec.json.encode(members)
+    content = _Content(
+        name=fitting.text(span.name, 500),
+        span_id=span.span_id,
+        parent_span_id=span.parent_id or None,
+        service=fitting.text(span.service, 200),
+        operation=work.operation,
+        tool=work.tool,
+        model=work.model,
+        provider=work.provider,
+        input_tokens=work.input_tokens,
+        output_tokens=work.output_tokens,
+        error_type=trouble.error_type if trouble else None,
+        error_message=trouble.message if trouble else None,
+        said=said or None,
+    )
+    encoded = _encode(content)
     if len(encoded) > MAX_CONTENT:
-        encoded = msgspec.json.encode(members | {"said": _PROMPT_LEFT_OUT})
+        content.said = _PROMPT_LEFT_OUT
+        encoded = _encode(content)
     return encoded.decode()
 
 
