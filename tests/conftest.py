@@ -11,6 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast examples are made says how busy the machine is, not whether the code is right.
+settings.register_profile("firebreak", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("firebreak")
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from exports.services.documents import Bundle, Control, ControlFact, ControlStatusName, Milestone
-from exports.services.wording import count, moment
+from exports.services.wording import by, count, moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ MONITORING = _Criterion(
     "CC7.2",
     "Monitoring for anomalies",
     "The system is monitored for anomalies that point to malicious acts, disasters or errors, "
-    "and they are analysed to see whether they are incidents.",
+    "and they are analysed to see whether they are security events.",
 )
 EVALUATING = _Criterion(
     "CC7.3",
     "Evaluating events",
-    "Events are evaluated to see whether they could or did lead to a failure to meet objectives, "
-    "and if so, action is taken.",
+    "Security events are evaluated to see whether they could or did lead to a failure to meet "
+    "objectives, and if so, action is taken to prevent or address it.",
 )
 RESPONDING = _Criterion(
     "CC7.4",
@@ -98,16 +98,24 @@ def _monitoring(bundle: Bundle) -> Control:
 
 def _evaluating(bundle: Bundle) -> Control:
     incident, totals = bundle["incident"], bundle["totals"]
-    acknowledged = bundle["milestones"]["acknowledged"]
+    taken = [
+        milestone
+        for milestone in (
+            bundle["milestones"]["acknowledged"],
+            bundle["milestones"]["resolved"],
+        )
+        if milestone is not None
+    ]
     causes = totals["failures"] + totals["violations"]
     return _control(
         EVALUATING,
         [
             _fact(
                 "A person took up the event",
-                acknowledged is not None and acknowledged["actor"] is not None,
-                _said("Acknowledged", acknowledged),
+                any(milestone["actor"] is not None for milestone in taken),
+                _taken_up(bundle),
                 "/milestones/acknowledged",
+                "/milestones/resolved",
             ),
             _fact(
                 "The event was classified",
@@ -125,12 +133,12 @@ def _evaluating(bundle: Bundle) -> Control:
                 "/totals/violations",
             ),
             _fact(
-                "Whether it had happened before was looked at",
-                bundle["recurrence"]["window_days"] > 0,
-                f"{count(bundle['recurrence']['occurrences'], 'other incident').capitalize()} "
-                f"of this kind in {count(bundle['recurrence']['window_days'], 'day')}.",
-                "/recurrence/occurrences",
-                "/recurrence/window_days",
+                "Whether it was a real incident was decided",
+                incident["resolution_type"] is not None,
+                f"Decided: {incident['resolution_type'].replace('_', ' ')}."
+                if incident["resolution_type"]
+                else "Nobody has said whether it was real, a false positive or a duplicate.",
+                "/incident/resolution_type",
             ),
         ],
     )
@@ -138,7 +146,12 @@ def _evaluating(bundle: Bundle) -> Control:
 
 def _responding(bundle: Bundle) -> Control:
     incident = bundle["incident"]
-    acts = [number for number, entry in enumerate(bundle["timeline"]) if entry["actor"]]
+    # To open an incident by hand is to report it, not to respond to it.
+    acts = [
+        number
+        for number, entry in enumerate(bundle["timeline"])
+        if entry["actor"] and entry["event_type"] != "opened"
+    ]
     people = sorted({bundle["timeline"][number]["actor"] or "" for number in acts})
     false_alarm = incident["resolution_type"] == "false_positive"
     contained = _reached("The incident was contained", bundle, "contained")
@@ -157,7 +170,7 @@ def _responding(bundle: Bundle) -> Control:
                 f"{count(len(acts), 'act')} by {', '.join(people[:5])}"
                 f"{' and others' if len(people) > 5 else ''}."
                 if acts
-                else "The timeline has no act of a person.",
+                else "The timeline has no act of a named person in response.",
                 *[f"/timeline/{number}" for number in acts[:10]],
                 *([] if acts else ["/timeline"]),
             ),
@@ -165,7 +178,7 @@ def _responding(bundle: Bundle) -> Control:
             _fact(
                 "How it was resolved is recorded",
                 incident["resolution_method"] is not None,
-                f"Resolved by {incident['resolution_method']}."
+                f"Resolution method: {incident['resolution_method']}."
                 if incident["resolution_method"]
                 else "It has not been resolved.",
                 "/incident/resolution_method",
@@ -202,7 +215,7 @@ def _recovering(bundle: Bundle) -> Control:
                 resolved is not None and resolved["actor"] is not None,
                 f"Confirmed by {resolved['actor']}."
                 if resolved and resolved["actor"]
-                else "No person's act resolved it.",
+                else "No person is named as having resolved it.",
                 "/milestones/resolved",
             ),
             _fact(
@@ -254,8 +267,20 @@ def _reached(name: str, bundle: Bundle, milestone: str) -> ControlFact:
     return _fact(name, reached is not None, found, f"/milestones/{milestone}")
 
 
+def _taken_up(bundle: Bundle) -> str:
+    acknowledged = bundle["milestones"]["acknowledged"]
+    resolved = bundle["milestones"]["resolved"]
+    if acknowledged is None and resolved is None:
+        return "Nobody has acknowledged or resolved it."
+    if acknowledged is None:
+        return f"Not acknowledged. {_said('Resolved', resolved)}"
+    if acknowledged["actor"] is None and resolved is not None and resolved["actor"]:
+        return f"{_said('Acknowledged', acknowledged)} {_said('Resolved', resolved)}"
+    return _said("Acknowledged", acknowledged)
+
+
 def _said(verb: str, milestone: Milestone | None) -> str:
     if milestone is None:
         return "No such time is recorded."
-    by = f" by {milestone['actor']}" if milestone["actor"] else ""
-    return f"{verb} at {moment(milestone['at'])}{by} ({milestone['source']})."
+    who = by(milestone["actor"], milestone["via"])
+    return f"{verb} at {moment(milestone['at'])}{who} ({milestone['source']})."

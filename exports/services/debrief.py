@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TypedDict
 
 from exports.services.documents import Bundle, LessonFacts, RiskLevel, Sentence, Severity
-from exports.services.wording import cents, count, duration, moment, shorten
+from exports.services.wording import by, cents, count, duration, moment, shorten
 
 # A kind of incident that came back this often within the window is a pattern, not a chance.
 RECURRING = 3
@@ -58,13 +58,21 @@ def summary(bundle: Bundle) -> list[Sentence]:
         )
     acknowledged = bundle["milestones"]["acknowledged"]
     if acknowledged:
-        by = f" by {acknowledged['actor']}" if acknowledged["actor"] else ""
+        who = by(acknowledged["actor"], acknowledged["via"])
         sentences.append(
             _say(
-                f"It was taken up{by} {duration(incident['created_at'], acknowledged['at'])} "
+                f"It was taken up{who} {duration(incident['created_at'], acknowledged['at'])} "
                 "after it was recorded.",
                 "/milestones/acknowledged",
                 "/incident/created_at",
+            )
+        )
+    elif bundle["milestones"]["resolved"]:
+        sentences.append(
+            _say(
+                "Nobody acknowledged it before it was resolved.",
+                "/milestones/acknowledged",
+                "/milestones/resolved",
             )
         )
     else:
@@ -85,9 +93,9 @@ def _standing(bundle: Bundle) -> Sentence:
         "false_positive": " as a false positive",
         "duplicate": " as a duplicate of another incident",
     }.get(incident["resolution_type"] or "", "")
-    by = f" by {resolved['actor']}" if resolved["actor"] else " without a person's act"
+    who = by(resolved["actor"], resolved["via"]) or " without a person's name"
     return _say(
-        f"It was resolved{kind}{by} {duration(incident['created_at'], resolved['at'])} after it "
+        f"It was resolved{kind}{who} {duration(incident['created_at'], resolved['at'])} after it "
         f"was recorded (method: {incident['resolution_method']}).",
         "/milestones/resolved",
         "/incident/created_at",

@@ -89,10 +89,13 @@ class IncidentFacts(TypedDict):
 
 
 class Milestone(TypedDict):
-    """``actor`` is null when nobody did it by hand; ``source`` says what the time is taken from."""
+    """``actor`` is the person, null when none is named; ``via`` the key, command or page that the
+    act came through, null when the timeline does not tell. ``source`` says what the time is from.
+    """
 
     at: str
     actor: str | None
+    via: str | None
     source: str
 
 

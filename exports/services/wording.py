@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -44,6 +45,19 @@ def milliseconds(length: int) -> str:
         if len(parts) == 2:
             break
     return " ".join(part for part in parts if part)
+
+
+def any_of(things: Sequence[str]) -> str:
+    """``this, that or the other``."""
+    *first, last = things
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def by(actor: str | None, via: str | None) -> str:
+    """Who did something, to follow a verb: `` by Ada``, or `` through a-key`` without a person."""
+    if actor:
+        return f" by {actor}"
+    return f" through {via}" if via else ""
 
 
 def moment(at: str) -> str:

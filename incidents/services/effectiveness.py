@@ -90,7 +90,8 @@ def of_rule(*, rule: PolicyRule) -> Effectiveness:
         after=after,
         explanation=(
             "Preventions are the reports that the rule kept out of the incidents while it was "
-            f"active. {why}"
+            "active, and their cost is what those that told one told together; shadow matches are "
+            f"the reports that it would have kept out while it was in shadow. {why}"
         ),
     )
 
@@ -134,9 +135,9 @@ def _compare(
     return (
         before,
         after,
-        f"Recurrences are the incidents with {what} that started in the {_words(length)} before "
-        "the rule became active, and in as long a time from then on; their cost is what their "
-        "alerts told together.",
+        f"Recurrences are the incidents with {what}, that one among them, that started in the "
+        f"{_words(length)} before the rule became active, and in as long a time from then on; "
+        "their cost is what their alerts told together.",
     )
 
 

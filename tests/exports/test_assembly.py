@@ -69,9 +69,11 @@ def test_gather_tells_the_times_and_who_brought_them_about(tenant: Tenant) -> No
     assert found["acknowledged"] == {
         "at": "2026-11-16T18:20:04.250000Z",
         "actor": "ada",
+        "via": "triage key",
         "source": "the timeline",
     }
     assert found["contained"]["at"] == "2026-11-16T18:18:44.250000Z"
+    assert found["contained"]["via"] is None
     assert found["contained"]["source"] == "the last alert before it was resolved"
     assert found["resolved"]["at"] == "2026-11-16T19:45:04.250000Z"
     assert found["resolved"]["actor"] == "ada"

@@ -53,6 +53,42 @@ def test_assess_never_demonstrates_recovery_of_an_unresolved_incident() -> None:
     assert "The incident is resolved" in recovery["explanation"]
 
 
+@pytest.mark.parametrize(
+    ("acknowledged", "resolved", "found"),
+    [
+        ("ada", None, "Acknowledged at 2026-11-16 18:20:16 UTC by ada (the timeline)."),
+        (None, "grace", "Not acknowledged. Resolved at 2026-11-16 19:38:04 UTC by grace"),
+        ("", "grace", "through a-key (the timeline). Resolved at 2026-11-16 19:38:04 UTC by grace"),
+        ("", "", None),
+        (None, None, None),
+    ],
+)
+def test_assess_takes_a_named_persons_act_for_evaluation(
+    acknowledged: str | None, resolved: str | None, found: str | None
+) -> None:
+    bundle = bundles.evidence()
+    for name, actor in (("acknowledged", acknowledged), ("resolved", resolved)):
+        if actor is None:
+            bundle["milestones"][name] = None
+        else:
+            bundle["milestones"][name] |= {"actor": actor or None, "via": "a-key"}
+    evaluated = assessed(bundle)["CC7.3"]
+    if found is None:
+        assert evaluated["status"] == "no_evidence"
+    else:
+        assert evaluated["status"] == "demonstrated"
+        assert found in evaluated["facts"][0]["found"]
+
+
+def test_assess_takes_no_report_for_a_response() -> None:
+    bundle = bundles.evidence()
+    bundle["timeline"] = [entry | {"actor": "ada"} for entry in bundle["timeline"][:1]]
+    assert bundle["timeline"][0]["event_type"] == "opened"
+    responded = assessed(bundle)["CC7.4"]
+    assert responded["status"] == "no_evidence"
+    assert responded["facts"][0]["sources"] == ["/timeline"]
+
+
 def test_assess_finds_recovery_partial_when_no_person_confirmed_it() -> None:
     bundle = bundles.evidence()
     bundle["milestones"]["resolved"]["actor"] = None
@@ -70,7 +106,9 @@ def test_assess_asks_for_no_recovery_where_there_was_nothing_to_recover(
     bundle = bundles.evidence()
     bundle["incident"]["resolution_type"] = kind
     bundle["milestones"]["contained"] = (
-        None if kind == "false_positive" else {"at": bundles.moment(), "actor": None, "source": "x"}
+        None
+        if kind == "false_positive"
+        else {"at": bundles.moment(), "actor": None, "via": None, "source": "x"}
     )
     assert statuses(bundle)["CC7.5"] == "not_applicable"
     assert statuses(bundle)["CC7.4"] == response
@@ -82,6 +120,7 @@ def test_assess_asks_for_no_recovery_where_there_was_nothing_to_recover(
         ("/milestones/detected", None, "CC7.2"),
         ("/totals/evidence", 0, "CC7.2"),
         ("/incident/category", None, "CC7.3"),
+        ("/incident/resolution_type", None, "CC7.3"),
         ("/milestones/contained", None, "CC7.4"),
         ("/incident/resolution_method", None, "CC7.4"),
         ("/incident/resolution_summary", "", "CC7.5"),
@@ -101,7 +140,6 @@ def test_assess_is_partial_without_one_fact(path: str, value: Any, control: str)
     ("path", "value", "control"),
     [
         ("/selection/alerts_covered", 0, "CC7.2"),
-        ("/milestones/acknowledged", None, "CC7.3"),
         ("/timeline", [], "CC7.4"),
     ],
 )

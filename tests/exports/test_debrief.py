@@ -119,6 +119,10 @@ def test_recommendations_count_the_lessons_they_do_not_list() -> None:
         ({"status": "open"}, "It was open when this debrief was made."),
         ({"is_synthetic": True}, "It is synthetic: a drill, not a real event."),
         ({"milestones": dict.fromkeys(bundles.evidence()["milestones"])}, "Nobody has taken it"),
+        (
+            {"milestones": bundles.evidence()["milestones"] | {"acknowledged": None}},
+            "Nobody acknowledged it before it was resolved.",
+        ),
         ({"title": "t" * 2000}, "t" * 199 + "…."),
     ],
 )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exports.services import documents, fonts
-from exports.services.presentation import pictures, text, views
+from exports.services.presentation import findings, pictures, text, views
 from exports.services.presentation.text import BREAK, Exact, clean
 from tests.factories import bundles
 
@@ -316,8 +317,100 @@ def test_factories_have_the_documented_shape() -> None:
             assert msgspec.convert(made, shape, strict=True) == made
 
 
-def test_view_plots_nothing_that_happened_all_at_once() -> None:
+def test_view_says_what_it_does_not_plot() -> None:
     bundle: Any = bundles.evidence()
-    assert len(views.evidence(bundle)["charts"]) == 2
+    view = views.evidence(bundle)
+    assert (len(view["charts"]), view["unplotted"]) == (2, "")
+    for point in bundle["series"]["points"]:
+        point["cost_cents"] = "0.0000"
+    view = views.evidence(bundle)
+    assert (len(view["charts"]), view["unplotted"]) == (1, "No alert reports a cost.")
+
+
+@pytest.mark.parametrize(
+    ("cost", "said"), [("0.0000", "no cost reported."), ("355.2500", "355.25 cents reported")]
+)
+def test_view_plots_nothing_that_happened_all_at_once(cost: str, said: str) -> None:
+    bundle: Any = bundles.evidence()
     bundle["series"]["points"] = bundle["series"]["points"][:1]
-    assert views.evidence(bundle)["charts"] == []
+    bundle["cost"]["incident_cents"] = cost
+    view = views.evidence(bundle)
+    assert view["charts"] == []
+    assert "249 alerts, 203 calls, " + said in view["unplotted"]
+    bundle["series"]["points"] = []
+    assert views.evidence(bundle)["unplotted"].startswith("No alert is kept")
+
+
+def test_view_shows_only_what_steps_tell_of_themselves() -> None:
+    bundle: Any = bundles.evidence()
+
+    def trace() -> Any:
+        sections = views.evidence(bundle)["sections"]
+        return next(s for s in sections if s["title"].startswith("Trace"))
+
+    assert [c["name"] for c in trace()["table"]["columns"]][2:-1] == [
+        "Status",
+        "ms",
+        "Tokens",
+        "Cents",
+    ]
+    for step in bundle["runs"][0]["trace"]["steps"]:
+        step |= {"status": None, "tokens": None, "cost_cents": None}
+    found = trace()
+    assert [c["name"] for c in found["table"]["columns"]][2:-1] == ["ms"]
+    assert "No step tells its status, its tokens or its cost." in found["text"][0]
+    assert {len(row) for row in found["table"]["rows"]} <= {1, 4}
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ('{"code":429,"nested":{"a":[1,2]}}', ["code: 429", 'nested: {"a": [1, 2]}']),
+        ("[1,2]", ["[1,2]"]),
+        ("{}", ["{}"]),
+        ("no JSON", ["no JSON"]),
+    ],
+)
+def test_view_tells_a_payload_name_by_name(data: str, told: list[str]) -> None:
+    bundle: Any = bundles.evidence()
+    bundle["evidence"][0]["data"] = data
+    shown_lines = findings.evidence(bundle)["table"]["rows"][0][2]["lines"]  # type: ignore[index]
+    assert [line["mono"] if isinstance(line, dict) else line for line in shown_lines[:-1]] == told
+    assert shown_lines[-1]["mono"] == bundle["evidence"][0]["sha256"]
+
+
+def test_view_counts_the_names_of_a_payload_that_it_leaves_out() -> None:
+    bundle: Any = bundles.evidence()
+    bundle["evidence"][0]["data"] = json.dumps({f"name_{n}": n for n in range(40)})
+    assert "28 further names can be read in the attached JSON." in shown(bundle)
+
+
+def test_view_says_once_what_is_missing_of_many() -> None:
+    bundle: Any = bundles.evidence()
+    bundle["gaps"] = [
+        {"subject": f"run r{n}", "detail": "No trace was received for this run."} for n in range(3)
+    ]
+    gaps = next(s for s in views.evidence(bundle)["sections"] if s["title"] == "Gaps")
+    assert gaps["table"]["rows"] == [
+        ["run r0, run r1, run r2", "No trace was received for this run."]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("2027-01-01T00:00:00Z", "2026-10-01 to 2026-12-31"),
+        ("2027-01-01T12:00:00Z", "2026-10-01 to 2027-01-01 12:00:00 UTC, that moment not included"),
+    ],
+)
+def test_view_names_the_last_day_of_the_period(end: str, said: str) -> None:
+    bundle: Any = bundles.soc2()
+    bundle["period"] = {"start": "2026-10-01T00:00:00Z", "end": end}
+    assert views.soc2(bundle)["period"] == said
+
+
+def test_view_says_until_when_a_rule_was_in_force() -> None:
+    bundle: Any = bundles.evidence()
+    assert "from 2026-11-07 18:15:04 UTC\nand when this was made" in shown(bundle)
+    bundle["rules_in_force"][0]["in_force_until"] = bundles.moment(60)
+    assert "until 2026-11-16 18:16:04 UTC" in shown(bundle)

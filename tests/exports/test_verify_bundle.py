@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from exports.models import SigningKey
@@ -111,8 +112,35 @@ def test_verify_bundle_gives_a_reason_for_what_it_cannot_read(files: Path) -> No
         call_command("verify_bundle", path, public_key=[path])
 
 
+def readme_lines() -> str:
+    """The auditor's lines as the README has them."""
+    readme = (Path(settings.BASE_DIR) / "README.md").read_text()
+    chapter = readme.partition("## Checking a bundle without Firebreak")[2]
+    return chapter.partition("```bash\n")[2].partition("```")[0]
+
+
+@pytest.mark.parametrize(
+    "changed", [None, "data/bundle.json", "data/bundle.pdf", "data/bundle.sig", "bag-info.txt"]
+)
+def test_a_bag_is_verified_by_the_lines_of_the_readme(files: Path, changed: str | None) -> None:
+    lines = readme_lines()
+    unpacking, *checks = lines.splitlines()
+    assert len(checks) == 2
+    (files / "trusted.pem").rename(files / "firebreak.pem")
+    change = f"printf x >> {changed}" if changed else "true"
+    script = "\n".join(["set -e", unpacking, change, *checks])
+    found = subprocess.run(["bash", "-c", script], cwd=files, capture_output=True, text=True)
+    if changed:
+        assert found.returncode != 0
+        assert f"{changed}: FAILED" in found.stdout
+    else:
+        assert found.returncode == 0, found.stderr
+        assert found.stdout.count(": OK\n") == 7
+        assert found.stdout.endswith("Signature Verified Successfully\n")
+
+
 def test_a_bag_is_verified_with_openssl_and_sha256sum_alone(files: Path) -> None:
-    # The auditor's three lines, with no code of ours; then the same after a change.
+    # With no code of ours; then the same after a change.
     lines = """
         set -e
         unzip -q -o bundle.zip -d bag && cd bag

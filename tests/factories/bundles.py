@@ -141,10 +141,30 @@ def evidence(*, content: bool = False, steps: int = len(STEPS)) -> dict[str, Any
             "synthetic_scenario_id": None,
         },
         "milestones": {
-            "detected": {"at": moment(1.2), "actor": None, "source": "when it was opened"},
-            "acknowledged": {"at": moment(312), "actor": "ada", "source": "the timeline"},
-            "contained": {"at": moment(663), "actor": None, "source": "the last alert"},
-            "resolved": {"at": moment(4_980), "actor": "ada", "source": "the timeline"},
+            "detected": {
+                "at": moment(1.2),
+                "actor": None,
+                "via": None,
+                "source": "when it was opened",
+            },
+            "acknowledged": {
+                "at": moment(312),
+                "actor": "ada",
+                "via": "triage",
+                "source": "the timeline",
+            },
+            "contained": {
+                "at": moment(663),
+                "actor": None,
+                "via": None,
+                "source": "the last alert",
+            },
+            "resolved": {
+                "at": moment(4_980),
+                "actor": "ada",
+                "via": "triage",
+                "source": "the timeline",
+            },
         },
         "timeline": [
             entry(10, 1.2, "opened", None, "Opened by a failure of run recon-2026-11-16."),

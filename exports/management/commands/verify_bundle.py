@@ -36,7 +36,8 @@ class Command(BaseCommand):
             trusted = _given(options["public_key"]) or _installed()
             found = verification.verify(_read(options["path"]), public_keys=trusted)
         except OSError as error:
-            raise CommandError(str(error)) from error
+            where = f"{error.filename}: " if error.filename else ""
+            raise CommandError(f"{where}{error.strerror or error}") from error
         except DatabaseError as error:
             reason = str(error).partition("\n")[0]
             raise CommandError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
@@ -15,6 +16,7 @@ from exports.services.assembly.runs import Told
 from exports.services.assembly.traffic import Traffic
 from exports.services.assembly.values import moment, money
 from exports.services.documents import AttestedCheck, Selection
+from exports.services.wording import cents, count
 from incidents.errors import IncidentNotFound
 from incidents.models import Incident
 
@@ -133,12 +135,15 @@ def _selection(incident: Incident, flow: Traffic, told: Told, *, raw_steps: bool
     }
 
 
+def _sum(alerts: int, calls: int, cost: Decimal) -> str:
+    return f"{count(alerts, 'alert')} of {count(calls, 'distinct call')} and {cents(money(cost))}"
+
+
 def _counted(incident: Incident, flow: Traffic) -> AttestedCheck:
     return {
         "name": "alert counts",
         "passed": (flow.alerts, flow.calls, flow.cost)
         == (incident.alerts_count, incident.calls_affected, incident.cost_delta_cents),
-        "detail": f"{flow.alerts:,} alerts of {flow.calls:,} distinct calls and "
-        f"{money(flow.cost)} cents are kept; the incident counts {incident.alerts_count:,} of "
-        f"{incident.calls_affected:,} and {money(incident.cost_delta_cents)} cents.",
+        "detail": f"Kept: {_sum(flow.alerts, flow.calls, flow.cost)}. The incident counts "
+        f"{_sum(incident.alerts_count, incident.calls_affected, incident.cost_delta_cents)}.",
     }

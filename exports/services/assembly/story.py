@@ -111,7 +111,8 @@ def _contained(incident: Incident, resolved: Milestone | None) -> Milestone | No
         return {**resolved, "source": said}
     # An alert may be dated a little ahead.
     at = min(incident.last_seen_at, incident.resolved_at)
-    return {"at": moment(at), "actor": None, "source": "the last alert before it was resolved"}
+    said = "the last alert before it was resolved"
+    return {"at": moment(at), "actor": None, "via": None, "source": said}
 
 
 def _act(found: list[Event], kind: EventType, at: datetime | None, *, of: str) -> Milestone | None:
@@ -120,5 +121,6 @@ def _act(found: list[Event], kind: EventType, at: datetime | None, *, of: str) -
         return None
     event = next((event for event in reversed(found) if event.event_type == kind), None)
     if event is None or event.created_at != at:
-        return {"at": moment(at), "actor": None, "source": f"when it was {of}, by the incident"}
-    return {"at": moment(at), "actor": event.actor, "source": TIMELINE}
+        said = f"when it was {of}, by the incident"
+        return {"at": moment(at), "actor": None, "via": None, "source": said}
+    return {"at": moment(at), "actor": event.actor, "via": event.via, "source": TIMELINE}

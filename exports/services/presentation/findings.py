@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from exports.services.documents import Bundle, EvidenceFacts, RunFacts, Step
 from exports.services.presentation.blocks import (
     EXCERPT,
     MOST_ROWS,
     Cell,
+    Column,
+    Mono,
     Section,
     badge,
     column,
@@ -21,10 +26,37 @@ from exports.services.presentation.blocks import (
     section,
     verdict,
 )
-from exports.services.wording import cents, count, moment, shorten
+from exports.services.wording import any_of, cents, count, moment, shorten
 
 MOST_STEPS = 60
 MOST_TRACES = 12
+# Of a payload; the attached JSON has all of it.
+MOST_NAMES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """What a step may tell of itself: a column where some step of the trace does."""
+
+    key: Literal["status", "duration_ms", "tokens", "cost_cents"]
+    noun: str
+    column: Column
+
+    def cell(self, step: Step) -> Cell:
+        value = step[self.key]
+        if value is None or value == "":
+            return "—"
+        if self.key == "status":
+            return verdict(str(value))
+        return _amount(str(value)) if self.key == "cost_cents" else dash(value)
+
+
+_FIGURES = (
+    _Figure("status", "its status", column("Status", 21)),
+    _Figure("duration_ms", "how long it took", column("ms", 15, "right")),
+    _Figure("tokens", "its tokens", column("Tokens", 16, "right")),
+    _Figure("cost_cents", "its cost", column("Cents", 17, "right")),
+)
 
 
 def runs(bundle: Bundle) -> list[Section]:
@@ -33,7 +65,7 @@ def runs(bundle: Bundle) -> list[Section]:
         [
             lines(identifier(run["run_id"]), shorten(run["goal"] or "", 160)),
             badge(run["status"]),
-            dash(run["agent_id"]),
+            identifier(run["agent_id"]) if run["agent_id"] else "—",
             str(run["trace"]["step_count"]) if run["trace"] else "no trace",
             dash(run["total_tokens"]),
             _amount(run["total_cost_cents"]),
@@ -45,7 +77,7 @@ def runs(bundle: Bundle) -> list[Section]:
         columns=[
             column("Run and goal", -1),
             column("Status", 22),
-            column("Agent", 26),
+            column("Agent", 36),
             column("Steps", 16, "right"),
             column("Tokens", 18, "right"),
             column("Cost, cents", 21, "right"),
@@ -70,49 +102,52 @@ def _trace(run: RunFacts) -> Section:
     steps = trace["steps"]
     violating = trace["violation_step_index"]
     shown = _worth_showing(steps, violating)
+    told = [figure for figure in _FIGURES if any(step[figure.key] is not None for step in steps)]
+    silent = [figure.noun for figure in _FIGURES if figure not in told]
     rows: list[list[Cell]] = []
     marked: list[int] = []
     previous = -1
     for place in shown:
         step = steps[place]
         if place != previous + 1:
-            skipped = count(place - previous - 1, "step")
-            rows.append(["⋯", f"{skipped} in the attached JSON", "", "", "", "", ""])
+            rows.append(_skipped(place - previous - 1, told))
         previous = place
-        mine = _step(step, marked=step["step_index"] == violating)
+        mine = _step(step, told, marked=step["step_index"] == violating)
         if step["step_index"] == violating:
             marked.extend(range(len(rows), len(rows) + len(mine)))
         rows.extend(mine)
     left = len(steps) - 1 - previous
     if left:
-        rows.append(["⋯", f"{count(left, 'step')} in the attached JSON", "", "", "", "", ""])
+        rows.append(_skipped(left, told))
     return section(
-        f"Trace {shorten(trace['trace_id'], 130)} of run {shorten(run['run_id'], 130)}",
+        f"Trace of run {shorten(run['run_id'], 130)}",
         level=2,
         columns=[
             column("#", 11, "right"),
             column("When (UTC), type, agent", -1),
-            column("Status", 21),
-            column("ms", 15, "right"),
-            column("Tokens", 16, "right"),
-            column("Cents", 17, "right"),
+            *[figure.column for figure in told],
             column("SHA-256 begins", 31),
         ],
         rows=rows,
         marked=marked,
         text=[
-            f"{count(trace['step_count'], 'step').capitalize()}."
+            f"Trace {shorten(trace['trace_id'], 130)}, {count(trace['step_count'], 'step')}."
             + (
                 f" The violation is at step {violating}, which is marked."
                 if violating is not None
                 else ""
             )
+            + (f" No step tells {any_of(silent)}." if silent else "")
             + " The hashes are given in full in the attached JSON."
         ],
     )
 
 
-def _step(step: Step, *, marked: bool) -> list[list[Cell]]:
+def _skipped(number: int, told: Sequence[_Figure]) -> list[Cell]:
+    return ["⋯", f"{count(number, 'step')} in the attached JSON", *[""] * len(told), ""]
+
+
+def _step(step: Step, told: Sequence[_Figure], *, marked: bool) -> list[list[Cell]]:
     """The step's own row, and one with the beginning of its content if that is in the bundle."""
     agent = f" · {step['agent_id']}" if step["agent_id"] else ""
     own: list[Cell] = [
@@ -121,10 +156,7 @@ def _step(step: Step, *, marked: bool) -> list[list[Cell]]:
             f"{step['timestamp'][11:23].rstrip('Z')} · {step['step_type']}{agent}",
             "violation" if marked else None,
         ),
-        verdict(step["status"]) if step["status"] else "—",
-        dash(step["duration_ms"]),
-        dash(step["tokens"]),
-        _amount(step["cost_cents"]),
+        *[figure.cell(step) for figure in told],
         exact(step["sha256"][:16]) if step["sha256"] else "no content",
     ]
     content = step.get("content")
@@ -221,8 +253,32 @@ def _payload(item: EvidenceFacts) -> list[Cell]:
     return [
         moment(item["captured_at"]),
         lines(item["kind"].replace("_", " "), recovery[item["recovery_executed"]]),
-        lines(identifier(shorten(item["data"], EXCERPT)), exact(item["sha256"])),
+        lines(*_told(item["data"]), exact(item["sha256"])),
     ]
+
+
+def _told(text: str) -> list[str | Mono]:
+    """A payload for a reader: what it says under each of its names, one below the other."""
+    try:
+        data = json.loads(text)
+    except ValueError:
+        data = None
+    if not isinstance(data, dict) or not data:
+        return [identifier(shorten(text, EXCERPT))]
+    named = [
+        f"{shorten(name, 60)}: {shorten(_plain(value), EXCERPT)}"
+        for name, value in list(data.items())[:MOST_NAMES]
+    ]
+    if len(data) > MOST_NAMES:
+        more = count(len(data) - MOST_NAMES, "further name")
+        named.append(f"{more} can be read in the attached JSON.")
+    return list(named)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
 
 
 def _amount(amount: str | None) -> str:

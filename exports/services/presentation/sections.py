@@ -74,7 +74,10 @@ def milestones(bundle: Bundle) -> Section:
                 name.capitalize(),
                 moment(milestone["at"]),
                 duration(bundle["incident"]["started_at"], milestone["at"]),
-                dash(milestone["actor"]),
+                lines(
+                    dash(milestone["actor"]),
+                    f"via {milestone['via']}" if milestone["via"] else None,
+                ),
                 milestone["source"],
             ]
         )
@@ -123,18 +126,23 @@ def rules(bundle: Bundle) -> Section:
             lines(rule["name"], f"revision {rule['revision']}, {dash(rule['policy_type'])}"),
             badge(rule["mode"]),
             lines(*[f"{name} = {value}" for name, value in sorted(rule["matches"].items())]),
-            moment(rule["in_force_since"]),
+            lines(
+                f"from {moment(rule['in_force_since'])}",
+                f"until {moment(rule['in_force_until'])}"
+                if rule["in_force_until"]
+                else "and when this was made",
+            ),
             dash(rule["preventions"]),
         ]
         for rule in listed[:MOST_ROWS]
     ]
     return section(
-        "Rules in force when the incident started",
+        "Rules in force during the incident",
         columns=[
             column("Rule", -1),
             column("Mode", 19),
             column("Matches", -1),
-            column("Since", 41),
+            column("In force", 49),
             column("Prevented", 20, "right"),
         ],
         rows=rows,
@@ -194,6 +202,10 @@ def history(bundle: Bundle) -> Section:
 def limits(bundle: Bundle) -> list[Section]:
     """What was taken out, and what is not there."""
     redacted, gaps = bundle["redactions"], bundle["gaps"]
+    # What is missing of many is said once.
+    missing: dict[str, list[str]] = {}
+    for gap in gaps[:MOST_ROWS]:
+        missing.setdefault(gap["detail"], []).append(gap["subject"])
     return [
         section(
             "Redactions",
@@ -213,8 +225,8 @@ def limits(bundle: Bundle) -> list[Section]:
             "Gaps",
             columns=[column("What about", 60), column("What is missing", -1)],
             rows=[
-                [shorten(gap["subject"], EXCERPT), shorten(gap["detail"], EXCERPT)]
-                for gap in gaps[:MOST_ROWS]
+                [shorten(", ".join(subjects), EXCERPT), shorten(detail, EXCERPT)]
+                for detail, subjects in missing.items()
             ],
             empty="No gap is known.",
             note=left_out(len(gaps), "gap"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, cast
 
 from exports.services.documents import (
@@ -25,7 +27,7 @@ from exports.services.presentation.blocks import (
     number,
     section,
 )
-from exports.services.wording import cents, count, duration, moment, shorten
+from exports.services.wording import cents, count, duration, milliseconds, moment, shorten
 
 KINDS = {
     "evidence": "Evidence bundle",
@@ -53,8 +55,9 @@ def view(bundle: Bundle, *, sha256: str) -> dict[str, Any]:
 def evidence(bundle: Bundle) -> dict[str, Any]:
     return {
         "facts": _facts(bundle),
-        "charts": _charts(bundle),
-        "sections": [*sections.common(bundle), sections.attestation(bundle)],
+        **_charts(bundle),
+        "sections": sections.common(bundle),
+        "attestation": sections.attestation(bundle),
     }
 
 
@@ -74,18 +77,16 @@ def soc2(bundle: Bundle) -> dict[str, Any]:
         ],
     )
     return {
-        "period": f"{_day(period['start'])} to {_day(period['end'])}"
+        "period": f"{_day(period['start'])} to {_last_day(period['end'])}"
         if period
         else "No period was given.",
         "auditor_notes": bundle["auditor_notes"] or "The auditor left no notes.",
         "overview": overview,
         "controls": [_control(control) for control in controls],
         "facts": _facts(bundle),
-        "charts": _charts(bundle),
-        "sections": [
-            *sections.common(bundle),
-            sections.attestation(bundle),
-        ],
+        **_charts(bundle),
+        "sections": sections.common(bundle),
+        "attestation": sections.attestation(bundle),
     }
 
 
@@ -99,11 +100,10 @@ def executive(bundle: Bundle) -> dict[str, Any]:
         "impact": sources.cite(debrief["business_impact"]),
         "because": sources.cite(debrief["risk_level"]["because"]),
         "recommendations": sources.cite(debrief["recommendations"]),
-        "charts": _charts(bundle),
+        **_charts(bundle),
         "sections": [
             sections.milestones(bundle),
             *sections.limits(bundle),
-            sections.attestation(bundle),
             section(
                 "Where each statement comes from",
                 text=["The numbers behind the statements name fields of the attached JSON."],
@@ -114,6 +114,7 @@ def executive(bundle: Bundle) -> dict[str, Any]:
                 ],
             ),
         ],
+        "attestation": sections.attestation(bundle),
     }
 
 
@@ -230,6 +231,13 @@ def _day(at: str) -> str:
     return at[:10] if at[11:19] == "00:00:00" else moment(at)
 
 
+def _last_day(end: str) -> str:
+    """The last day of a period that ends before ``end``."""
+    if end[11:19] != "00:00:00":
+        return f"{moment(end)}, that moment not included"
+    return f"{datetime.fromisoformat(end) - timedelta(days=1):%Y-%m-%d}"
+
+
 def _with_detail(word: str, detail: str | None) -> str:
     return f"{word}: {shorten(detail, 120)}" if detail else word
 
@@ -251,9 +259,32 @@ def _cards(bundle: Bundle) -> list[dict[str, str]]:
     ]
 
 
-def _charts(bundle: Bundle) -> list[pictures.Chart]:
-    # What happened all at once has no course to plot; its numbers stand among the facts.
-    if len(bundle["series"]["points"]) < 2:
-        return []
-    drawn = (pictures.calls_chart(bundle["series"]), pictures.cost_chart(bundle["series"]))
-    return [chart for chart in drawn if chart is not None]
+def _charts(bundle: Bundle) -> dict[str, Any]:
+    """The plots, and in words what is not plotted, so that no picture is missed."""
+    points = bundle["series"]["points"]
+    chosen, spent = bundle["selection"], bundle["cost"]["incident_cents"]
+    if not points:
+        return {"charts": [], "unplotted": "No alert is kept, so there is no course to plot."}
+    if len(points) == 1:
+        # What happened all at once has no course to plot.
+        cost = f"{cents(spent)} reported as cost" if Decimal(spent) else "no cost reported"
+        length = milliseconds(bundle["series"]["bucket_seconds"] * 1000)
+        return {
+            "charts": [],
+            "unplotted": f"All happened within {length} from {moment(points[0]['at'])}, so there "
+            f"is no course to plot. In all: {count(chosen['alerts_covered'], 'alert')}, "
+            f"{count(chosen['calls_covered'], 'call')}, {cost}.",
+        }
+    calls, cost_plot = pictures.calls_chart(bundle["series"]), pictures.cost_chart(bundle["series"])
+    missing = [
+        said
+        for plot, said in (
+            (calls, "No alert names a call."),
+            (cost_plot, "No alert reports a cost."),
+        )
+        if plot is None
+    ]
+    return {
+        "charts": [chart for chart in (calls, cost_plot) if chart is not None],
+        "unplotted": " ".join(missing),
+    }

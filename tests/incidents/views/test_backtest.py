@@ -77,7 +77,9 @@ def test_effectiveness_of_a_new_rule(api: ApiClient) -> None:
         "before": None,
         "after": None,
     }
-    assert explanation.startswith("Preventions are the reports")
+    assert explanation.startswith("Preventions are the reports that the rule kept out")
+    for counted in ("their cost is", "shadow matches are", "Recurrences are not compared"):
+        assert counted in explanation
 
 
 def test_effectiveness_of_another_tenants_rule(api: ApiClient) -> None:
