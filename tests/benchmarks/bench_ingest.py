@@ -231,7 +231,7 @@ class Bench:
             file = Path(directory) / "azure.ndjson"
             file.write_bytes(alerts.lines(alerts.azure(self.azure_file)))
             count = file.read_bytes().count(b"\n")
-            for tenant, overrides in (("azure", {}), ("azure-180", {"cooldown_seconds": 180})):
+            for tenant, overrides in (("azure", {}), ("azure-240", {"cooldown_seconds": 240})):
                 scratch.make_tenant(tenant, url=self.url, **overrides)
                 seconds = []
                 for _ in range(2):
