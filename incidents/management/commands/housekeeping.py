@@ -39,7 +39,8 @@ class Command(BaseCommand):
         for name, result in housekeeping.run():
             if isinstance(result, Exception):
                 failed.append(name)
-                self.stderr.write(f"{name}: {type(result).__name__}: {result}")
+                reason = " ".join(str(result).split())
+                self.stderr.write(f"{name}: {type(result).__name__}: {reason}")
             else:
                 self.stdout.write(f"{clock.now():%Y-%m-%dT%H:%M:%SZ} {name}: {result}")
         return failed

@@ -96,3 +96,20 @@ def test_logins_are_in_the_audit_log(client: Client) -> None:
 def test_audit_log_is_append_only(statement: str) -> None:
     with pytest.raises(DatabaseError, match="is refused"), connection.cursor() as cursor:
         cursor.execute(statement)
+
+
+def test_housekeeping_goes_on_without_a_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> int:
+        raise OperationalError("the database system is shutting down")
+
+    def note(name: str, result: object) -> None:
+        raise OperationalError("no note either")
+
+    monkeypatch.setattr(housekeeping, "_tasks", {"first": away, "second": lambda: 3})
+    monkeypatch.setattr(housekeeping, "_note", note)
+    done = dict(housekeeping.run())
+
+    assert [str(done[name]) for name in ("first", "second")] == [
+        "the database system is shutting down",
+        "no note either",
+    ]
