@@ -32,6 +32,10 @@ DEBUG = env.bool("DEBUG", default=True)
 SECRET_KEY = env.str("SECRET_KEY", default="")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 DATABASE_URL = env.str("DATABASE_URL", default="")
+# A streaming replica that GET requests may be answered from, and how many seconds old its rows may
+# be where that matters little.
+DATABASE_REPLICA_URL = env.str("DATABASE_REPLICA_URL", default="")
+DATABASE_REPLICA_MAX_LAG = env.float("DATABASE_REPLICA_MAX_LAG", default=5.0)
 # 0 for a pooler that cannot keep prepared statements (PgBouncer before 1.21).
 PREPARED_STATEMENTS = env.bool("DATABASE_PREPARED_STATEMENTS", default=True)
 LOG_LEVEL = env.str("LOG_LEVEL", default="WARNING" if DEBUG else "INFO")
@@ -60,14 +64,19 @@ else:
     from config.database import embedded
 
     DATABASES = {"default": embedded.settings(DATA_DIR / "pg")}
-DATABASES["default"] |= {
-    "CONN_MAX_AGE": 60,
-    "CONN_HEALTH_CHECKS": True,
-}
-# Only statements that ask for it are prepared (config.database.statements); never by counting.
-DATABASES["default"].setdefault("OPTIONS", {})["prepare_threshold"] = (
-    1_000_000_000 if PREPARED_STATEMENTS else None
-)
+if DATABASE_REPLICA_URL:
+    # Django's tests see the primary under both names.
+    DATABASES["replica"] = dict(dj_database_url.parse(DATABASE_REPLICA_URL)) | {
+        "TEST": {"MIRROR": "default"}
+    }
+    DATABASES["replica"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 2)
+DATABASE_ROUTERS = ["config.database.routing.Router"]
+for _database in DATABASES.values():
+    _database |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+    # Only statements that ask for it are prepared (config.database.statements), never by counting.
+    _database.setdefault("OPTIONS", {})["prepare_threshold"] = (
+        1_000_000_000 if PREPARED_STATEMENTS else None
+    )
 
 # The metrics client reads these when it is imported.
 METRICS_DIR.mkdir(parents=True, exist_ok=True)

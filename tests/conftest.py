@@ -61,3 +61,24 @@ def _flush_append_only_tables() -> Iterator[None]:
     DatabaseOperations.sql_flush = sql_flush  # type: ignore[method-assign]
     yield
     DatabaseOperations.sql_flush = plain  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _reads_write_nothing() -> Iterator[None]:
+    """Lets no GET request write, in any test: a replica would refuse it."""
+    from config.api.views import TenantViewSet
+    from config.database.statements import run
+
+    plain = TenantViewSet.perform
+
+    def perform(self: Any, handler: Any, request: Any) -> Any:
+        def read(*args: Any, **kwargs: Any) -> Any:
+            run("SET TRANSACTION READ ONLY", [], prepare=False)
+            return handler(*args, **kwargs)
+
+        reads = self.transactional and request.method in ("GET", "HEAD")
+        return plain(self, read if reads else handler, request)
+
+    TenantViewSet.perform = perform  # type: ignore[method-assign]
+    yield
+    TenantViewSet.perform = plain  # type: ignore[method-assign]

@@ -23,13 +23,14 @@ from config.api.parameters import Parameters
 from config.api.parsers import ApiRequest
 from config.api.permissions import ANY_SCOPE
 from config.api.values import UUID_TEXT
+from config.database import replica, routing
 from config.errors import NotFound
 from config.tenancy import scope
 from config.tenancy.models import ApiKey, Tenant
 from config.tenancy.services import limits
 
 Handler = Callable[..., HttpResponseBase]
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_READING = frozenset({"GET", "HEAD"})
 
 
 class TenantViewSet(GenericViewSet):
@@ -51,6 +52,9 @@ class TenantViewSet(GenericViewSet):
     # Parts of the address that are UUIDs: given to the handler as such, 404 when they are not.
     uuid_parameters: ClassVar[tuple[str, ...]] = ("pk",)
     transactional: ClassVar[bool] = True
+    # GET actions whose figures may be some seconds old, which lets a replica answer them under any
+    # load. Others it answers when it shows all that was committed as the request arrived.
+    may_lag: ClassVar[frozenset[str]] = frozenset()
 
     # Not TRACE: an action of that name would answer it.
     http_method_names = ["get", "post", "put", "patch", "delete", "head", "options"]
@@ -116,8 +120,24 @@ class TenantViewSet(GenericViewSet):
         """Runs the handler of a request that may be run, in a transaction where it needs one."""
         if not self.transactional:
             return handler(request, *self.args, **self.kwargs)
+        if request.method in _READING and replica.is_configured():
+            try:
+                if self._may_read_replica():
+                    with routing.reading(routing.REPLICA), scope.tenant(self.tenant.pk):
+                        return handler(request, *self.args, **self.kwargs)
+            except replica.FAILURES as error:
+                # It is away, or took rows away that were being read: the primary has them.
+                replica.monitor.failed(error)
         with scope.tenant(self.tenant.pk):
             return handler(request, *self.args, **self.kwargs)
+
+    def _may_read_replica(self) -> bool:
+        # What a list hides that was created after as_of is settled by a lock on the primary.
+        if self.query.get("as_of") is not None:
+            return False
+        if self.action in self.may_lag:
+            return replica.monitor.is_recent()
+        return replica.monitor.has_all()
 
     def options(self, request: Any, *args: Any, **kwargs: Any) -> Response:
         return Response(status=204, headers={"Allow": ", ".join(self.allowed_methods)})

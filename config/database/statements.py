@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import connections
+
+from config.database import routing
 
 
 def run(
@@ -19,14 +21,15 @@ def run(
     parameters: Sequence[Any] | Mapping[str, Any],
     *,
     prepare: bool = True,
-    using: str = DEFAULT_DB_ALIAS,
+    using: str | None = None,
 ) -> list[Any]:
     """The rows of ``statement``, as tuples; an empty list when it returns none.
 
-    Not to ``prepare`` it is to have it planned anew, for the very values it is run with.
+    ``using`` names another database than the one that this thread reads from. Not to
+    ``prepare`` a statement is to have it planned anew, for the very values it is run with.
     Raises Django's own database errors.
     """
-    connection = connections[using]
+    connection = connections[using or routing.current()]
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         cursor.execute(statement, parameters, prepare=prepare)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
-from config.database import isolation
+from config.database import isolation, routing
 from config.database.statements import run
 
 _ENTER: Final = (
@@ -31,14 +31,14 @@ _LEAVE: Final = (
 
 
 @contextmanager
-def tenant(tenant_id: str, *, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+def tenant(tenant_id: str, *, using: str | None = None) -> Iterator[None]:
     """One transaction (a savepoint, inside another) that sees only this tenant's rows.
 
     Within a scope of the same tenant, or of staff who see it, it is a plain savepoint; another
     tenant's scope cannot be entered there. Inside a transaction of the owner's path, that path
     is taken up again afterwards.
     """
-    with _scope(_ENTER, frozenset({tenant_id}), using=using):
+    with _scope(_ENTER, frozenset({tenant_id}), using=using or routing.current()):
         yield
 
 

@@ -36,6 +36,8 @@ class InsightViewSet(TenantViewSet):
         "distribution": "read",
         "category_learnings": "read",
     }
+    # All but the accounting, which whoever just reported may ask for at once.
+    may_lag = frozenset(action_scopes) - {"accounting"}
     action_parameters: ClassVar[dict[str, type[Parameters]]] = {
         "stats": insights.SinceParameters,
         "accounting": insights.SinceParameters,

@@ -12,7 +12,7 @@ from typing import Final
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from config import clock
-from config.database import statements
+from config.database import replica, statements
 from config.errors import FieldError, Invalid
 from config.tenancy.enums import Scope
 from config.tenancy.errors import KeyNotFound, KeyRefused
@@ -134,25 +134,30 @@ _FIND: Final = (
     f"SELECT {_COLUMNS} FROM tenancy_apikey k"  # noqa: S608 (only names of columns go in)
     " JOIN tenancy_tenant t ON t.id = k.tenant_id WHERE k.digest = %s"
 )
+# With a replica, also where the primary's log is as the request arrives.
+_FIND_AND_NOTE: Final = _FIND.replace(" FROM ", f", {replica.POSITION} FROM ", 1)
 
 
 def _find(digest: bytes) -> ApiKey | None:
+    find = _FIND_AND_NOTE if replica.is_configured() else _FIND
     try:
-        rows = statements.run(_FIND, [digest])
+        rows = statements.run(find, [digest])
     except (OperationalError, InterfaceError):
         if connection.in_atomic_block:
             raise
         # The first statement of a request finds out whether the connection that was kept since
         # the last one still lives. If not, a new one is made, once.
         connection.close()
-        rows = statements.run(_FIND, [digest])
+        rows = statements.run(find, [digest])
     # So Django need not ask the same by a query of its own.
     connection.health_check_done = True  # type: ignore[attr-defined]
     if not rows:
         return None
     split = len(_KEY_FIELDS)
+    if find is _FIND_AND_NOTE:
+        replica.note_arrival(int(rows[0][-1]))
     key = ApiKey.from_db("default", _KEY_FIELDS, rows[0][:split])
-    key.tenant = Tenant.from_db("default", _TENANT_FIELDS, rows[0][split:])
+    key.tenant = Tenant.from_db("default", _TENANT_FIELDS, rows[0][split:][: len(_TENANT_FIELDS)])
     return key
 
 
