@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import IO, Any, Final
 
 from django.http import HttpRequest
@@ -16,6 +17,8 @@ from config.api import strictjson
 from config.errors import Invalid, TooLarge, UnsupportedMediaType
 
 MAX_BODY: Final = 16 * 1024 * 1024
+# What is read of a refused request only so that its answer arrives.
+MAX_DISCARDED: Final = 1024 * 1024
 _TOO_LARGE: Final = "The body is over {} bytes{}."
 
 
@@ -32,6 +35,18 @@ def read_body(request: Request | HttpRequest, limit: int = MAX_BODY) -> bytes:
         kept = _decoded(_received(http, limit), http.META.get("HTTP_CONTENT_ENCODING", ""), limit)
         http._firebreak_body = kept  # type: ignore[attr-defined]
     return kept
+
+
+def discard_rest(http: HttpRequest) -> None:
+    """Reads what is left of a body that nobody wants, up to a limit.
+
+    A server closes the connection of a request that it did not read to its end; a caller who is
+    still sending then sees a broken connection instead of the answer.
+    """
+    length = http.META.get("CONTENT_LENGTH") or "0"
+    if length.isdecimal() and 0 < int(length) <= MAX_DISCARDED:
+        with suppress(UnreadablePostError, OSError):
+            http.read()
 
 
 def _received(http: HttpRequest, limit: int) -> bytes:

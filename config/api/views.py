@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
@@ -20,7 +21,7 @@ from config.api.authentication import Caller
 from config.api.fields import Timestamp
 from config.api.negotiation import JSONNegotiation
 from config.api.parameters import Parameters
-from config.api.parsers import ApiRequest
+from config.api.parsers import ApiRequest, discard_rest
 from config.api.permissions import ANY_SCOPE
 from config.api.values import UUID_TEXT
 from config.database import replica, routing
@@ -97,6 +98,9 @@ class TenantViewSet(GenericViewSet):
                 self._read_address(prepared)
             response: Any = self.perform(handler, prepared)
         except Exception as error:  # noqa: BLE001 (what was not meant is raised on)
+            if not isinstance(error, (AuthenticationFailed, NotAuthenticated)):
+                # For a stranger no worker waits.
+                discard_rest(request)
             response = self.handle_exception(error)
         return self.finalize_response(prepared, response, *args, **kwargs)
 

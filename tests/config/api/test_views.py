@@ -12,6 +12,7 @@ from django.test import Client
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from config import clock
+from config.api.parsers import MAX_DISCARDED
 from config.tenancy.models import ApiKey, Tenant
 from config.tenancy.services import keys
 from tests.config.api.conftest import ApiClient
@@ -336,3 +337,15 @@ def test_whoami(settings: Any, call: Callable[..., ApiClient]) -> None:
         "expires_at": None,
     }
     problem(Client().get("/api/v1/whoami/"), 401, "not_authenticated")
+
+
+def test_refused_body_is_read_to_its_end_unless_a_stranger_sends_it(client: Client) -> None:
+    _, key = issue_key(scopes=["ingest"])
+    refused = client.post(KEYS, b"x" * 1000, "application/json", headers=bearer(key))
+    assert (refused.status_code, refused.wsgi_request.read()) == (403, b"")
+    too_much = client.post(
+        KEYS, b"x" * (MAX_DISCARDED + 1), "application/json", headers=bearer(key)
+    )
+    assert (too_much.status_code, too_much.wsgi_request.read(3)) == (403, b"xxx")
+    stranger = client.post(KEYS, b"x" * 1000, "application/json", headers=bearer("no key"))
+    assert (stranger.status_code, stranger.wsgi_request.read(3)) == (401, b"xxx")
