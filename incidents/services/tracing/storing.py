@@ -230,8 +230,9 @@ def _write_steps(tenant_id: str, numbered: Sequence[_Numbered], *, at: datetime)
     rows.add("step_index", "bigint", [one.step_index for one in numbered])
     run(*rows.insert())
     run(
-        "UPDATE incidents_trace SET updated_at = %s WHERE id = ANY(%s::uuid[])",
-        [at, arrays.uuids(sorted({one.trace_id.bytes for one in numbered}))],
+        # Those that were made just now say so already.
+        "UPDATE incidents_trace SET updated_at = %s WHERE id = ANY(%s::uuid[]) AND updated_at < %s",
+        [at, arrays.uuids(sorted({one.trace_id.bytes for one in numbered})), at],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from tests.config.api.conftest import ApiClient
 from tests.incidents.senders.conftest import BY, Served
 from tests.incidents.senders.receivers import eventually
 from tests.incidents.services.checks import assert_consistent
+from tests.incidents.services.test_crash import Crash, broken, snapshot
 from tests.servers import free_port
 
 ADDRESS = "/api/v1/senders/alertmanager/"
@@ -252,6 +254,29 @@ def test_notify_resolves_when_the_last_alert_of_an_incident_ends(tenant: Tenant)
     # What fires again, later, is another alert, and opens another incident.
     again = send(tenant, alert("A", started=NOW + timedelta(seconds=1)))
     assert list(again.absorbed.incidents) != [resolved]
+
+
+def test_notify_that_crashed_anywhere_is_made_good_by_its_repetition(tenant: Tenant) -> None:
+    SenderSettings.objects.create(tenant=tenant, resolve_on_resolved=True)
+    send(tenant, alert("A"), group="one")
+    before = snapshot()
+    for number in itertools.count():
+        try:
+            with broken(number):
+                send(tenant, alert("A", status="resolved"), alert("B"), group="one")
+        except Crash:
+            # What fires is kept as a whole or not at all, and what ended is not.
+            is_kept = Alert.objects.filter(error_code="B").exists()
+            assert is_kept or snapshot() == before, f"after statement {number}"
+            assert not EndedAlert.objects.exists()
+        else:
+            break
+    assert number > 8
+    assert EndedAlert.objects.count() == 1
+    (resolved,) = send(tenant, alert("B", status="resolved"), group="one").resolved
+    incident = Incident.objects.get()
+    assert (incident.pk, incident.calls_affected) == (resolved, 2)
+    assert_consistent(tenant.pk)
 
 
 def test_notify_of_an_end_before_its_beginning_resolves_what_then_opens(tenant: Tenant) -> None:
