@@ -147,6 +147,50 @@ def test_charts_add_up_neighbours_when_there_are_too_many() -> None:
     assert chart["y_ticks"][-1]["label"] == "10"
 
 
+def steps_of(amounts: list[int | None]) -> Any:
+    steps = [
+        {"step_index": 3 * number, "tokens": amount, "cost_cents": None}
+        for number, amount in enumerate(amounts)
+    ]
+    return {"trace": {"steps": steps}}
+
+
+@settings(max_examples=100)
+@given(st.lists(st.none() | st.integers(0, 2**53 - 1), max_size=500))
+def test_steps_chart_keeps_everything_inside(amounts: list[int | None]) -> None:
+    chart = pictures.steps_chart(steps_of(amounts), "tokens")
+    if len(amounts) < 2 or not any(amounts):
+        assert chart is None
+        return
+    assert chart is not None
+    assert 1 <= len(chart["bars"]) <= pictures.MOST_BARS
+    assert all(0 < bar["height"] <= 1 for bar in chart["bars"])
+    assert 2 <= len(chart["x_ticks"]) <= 8
+    assert chart["x_ticks"][0]["label"] == "0"
+    assert all(0 < tick["at"] < 1 for tick in chart["x_ticks"])
+
+
+def test_steps_chart_adds_up_neighbours_when_there_are_too_many() -> None:
+    chart = pictures.steps_chart(steps_of([1] * 144), "tokens")
+    assert chart is not None
+    assert (chart["title"], chart["y_label"]) == ("Tokens per 2 steps", "tokens")
+    assert [tick["label"] for tick in chart["x_ticks"]] == [
+        "0",
+        "120",
+        "240",
+        "360",
+    ]
+
+
+def test_view_draws_the_steps_of_a_run_that_failed_once() -> None:
+    bundle: Any = bundles.evidence()
+    bundle["series"]["points"] = bundle["series"]["points"][:1]
+    bundle["runs"] = bundle["runs"][:1]
+    view = views.evidence(bundle)
+    assert [chart["title"] for chart in view["charts"]] == ["Tokens per step", "Cost per step"]
+    assert view["unplotted"].endswith("The bars show the steps of the run instead.")
+
+
 def poles(moments: list[float]) -> Any:
     """The incident's course with marks so many seconds after the start."""
     bundle = bundles.evidence()
@@ -335,6 +379,7 @@ def test_view_plots_nothing_that_happened_all_at_once(cost: str, said: str) -> N
     bundle["series"]["points"] = bundle["series"]["points"][:1]
     bundle["cost"]["incident_cents"] = cost
     view = views.evidence(bundle)
+    # Two runs are in it, so that there is no one trace to draw instead.
     assert view["charts"] == []
     assert "249 alerts, 203 calls, " + said in view["unplotted"]
     bundle["series"]["points"] = []

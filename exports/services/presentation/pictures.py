@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import Literal, TypedDict
 
-from exports.services.documents import Bundle, Series, SeriesPoint
+from exports.services.documents import Bundle, RunFacts, Series, SeriesPoint
 from exports.services.wording import milliseconds
 
 _UNITS = {1: "second", 60: "minute", 3_600: "hour", 86_400: "day"}
@@ -28,6 +28,8 @@ _STEPS = (
     *(_HOUR * n for n in (1, 2, 3, 6, 12)),
     *(_DAY * n for n in (1, 2, 7, 14, 28, 91, 182, 365, 3_650, 36_500, 365_000)),
 )
+# Of the bars of steps, every so many has its index written under it.
+_COUNTS = (1, 2, 5, 10, 20)
 # The room that a mark's flag takes, as a fraction of the picture's width.
 _FLAG = 0.26
 
@@ -117,6 +119,33 @@ def calls_chart(series: Series) -> Chart | None:
 def cost_chart(series: Series) -> Chart | None:
     """Reported cost per bucket, or None without any."""
     return _chart(series, "Cost reported", "cents", lambda point: Decimal(point["cost_cents"]))
+
+
+def steps_chart(run: RunFacts, key: Literal["cost_cents", "tokens"]) -> Chart | None:
+    """What the steps of a run cost, or the tokens they took, one after the other; None when no
+    step tells, or there are no two steps.
+    """
+    steps = run["trace"]["steps"] if run["trace"] else []
+    if len(steps) < 2:
+        return None
+    together = -(-len(steps) // MOST_BARS)
+    groups = [steps[number : number + together] for number in range(0, len(steps), together)]
+    amounts = [sum((Decimal(step[key] or 0) for step in group), Decimal()) for group in groups]
+    if not any(amounts):
+        return None
+    title, unit = {"cost_cents": ("Cost", "cents"), "tokens": ("Tokens", "tokens")}[key]
+    every = next(n for n in _COUNTS if len(groups) <= 7 * n)
+    width = 1 / len(groups)
+    return _bars(
+        amounts,
+        title=f"{title} per {'step' if together == 1 else f'{together} steps'}",
+        unit=unit,
+        x_label="Step, by its index",
+        x_ticks=[
+            {"at": (number + 0.5) * width, "label": str(groups[number][0]["step_index"])}
+            for number in range(0, len(groups), every)
+        ],
+    )
 
 
 class _Axis:
@@ -231,16 +260,29 @@ def _chart(
     start = _time(points[0]["at"])
     length = timedelta(seconds=seconds)
     axis = _Axis(start, start + length * len(points), narrow=True)
+    per = _UNITS.get(seconds) or milliseconds(seconds * 1000)
+    return _bars(
+        amounts,
+        title=f"{title} per {per}",
+        unit=unit,
+        x_label=axis.label,
+        x_ticks=axis.ticks(),
+    )
+
+
+def _bars(
+    amounts: Sequence[Decimal], *, title: str, unit: str, x_label: str, x_ticks: list[Tick]
+) -> Chart:
+    """A bar for each of the amounts, side by side; one of them at least is above 0."""
     size, times = next(((s, word) for s, word in _SIZES if max(amounts) >= s), (1, ""))
     amounts = [amount / size for amount in amounts]
-    top, ticks = _scale(max(amounts), whole=size == 1 and unit == "calls")
-    width = 1 / len(points)
-    per = _UNITS.get(seconds) or milliseconds(seconds * 1000)
+    top, ticks = _scale(max(amounts), whole=size == 1 and unit in ("calls", "tokens"))
+    width = 1 / len(amounts)
     return {
-        "title": f"{title} per {per}",
+        "title": title,
         "y_label": times + unit,
-        "x_label": axis.label,
-        "x_ticks": axis.ticks(),
+        "x_label": x_label,
+        "x_ticks": x_ticks,
         "y_ticks": ticks,
         "bars": [
             {"x": number * width, "width": width, "height": float(amount / top)}

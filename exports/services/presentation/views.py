@@ -259,6 +259,15 @@ def _cards(bundle: Bundle) -> list[dict[str, str]]:
     ]
 
 
+def _steps_charts(bundle: Bundle) -> list[pictures.Chart]:
+    """What the steps of the run cost and took, when the incident is about a single one."""
+    if len(bundle["runs"]) != 1:
+        return []
+    (run,) = bundle["runs"]
+    drawn = (pictures.steps_chart(run, "tokens"), pictures.steps_chart(run, "cost_cents"))
+    return [chart for chart in drawn if chart is not None]
+
+
 def _charts(bundle: Bundle) -> dict[str, Any]:
     """The plots, and in words what is not plotted, so that no picture is missed."""
     points = bundle["series"]["points"]
@@ -269,11 +278,13 @@ def _charts(bundle: Bundle) -> dict[str, Any]:
         # What happened all at once has no course to plot.
         cost = f"{cents(spent)} reported as cost" if Decimal(spent) else "no cost reported"
         length = milliseconds(bundle["series"]["bucket_seconds"] * 1000)
+        drawn = _steps_charts(bundle)
         return {
-            "charts": [],
+            "charts": drawn,
             "unplotted": f"All happened within {length} from {moment(points[0]['at'])}, so there "
             f"is no course to plot. In all: {count(chosen['alerts_covered'], 'alert')}, "
-            f"{count(chosen['calls_covered'], 'call')}, {cost}.",
+            f"{count(chosen['calls_covered'], 'call')}, {cost}."
+            + (" The bars show the steps of the run instead." if drawn else ""),
         }
     calls, cost_plot = pictures.calls_chart(bundle["series"]), pictures.cost_chart(bundle["series"])
     missing = [
