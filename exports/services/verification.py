@@ -15,8 +15,10 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from typing import Any, Literal, NoReturn
 
+from config.api.values import UUID_TEXT
 from exports.errors import BundleTooLarge, NotCanonical, SigningKeyUnavailable
-from exports.services import bagit, canonical, keys, sealing, zipfiles
+from exports.models import Bundle
+from exports.services import bagit, canonical, comparison, keys, sealing, zipfiles
 from exports.services.bagit import Payload
 from exports.services.sealing import Seal, SealedBundle
 
@@ -93,12 +95,33 @@ def verify(data: bytes, *, public_keys: Mapping[str, str]) -> Verification:
 def verify_for(tenant_id: str, data: bytes) -> Verification:
     """As :func:`verify`, against the installed keys, for somebody who may only know of one
     tenant's bundles: another tenant's does not hold, and nothing is said of it.
+
+    What was changed in a JSON document is named by comparing it with the export that is kept.
     """
     found = verify(data, public_keys=keys.installed())
+    if found.kind == "json" and found.failure is not None and found.failure.name == "hash":
+        return _compared(tenant_id, data, found)
     if found.subject is None or found.subject.tenant_id == tenant_id:
         return found
     foreign = Check("tenant", False, "The bundle is not one of this tenant's.")
     return Verification(found.kind, (*found.checks, foreign), None)
+
+
+def _compared(tenant_id: str, data: bytes, found: Verification) -> Verification:
+    """The failure with the place that differs from the tenant's export of the same id, if any."""
+    *held, failure = found.checks
+    given = json.loads(data)["bundle"]
+    identifier = given.get("id")
+    if not isinstance(identifier, str) or not UUID_TEXT.fullmatch(identifier):
+        return found
+    kept = Bundle.objects.for_tenant(tenant_id).filter(pk=identifier).first()
+    if kept is None:
+        return found
+    place = comparison.first_difference(given, json.loads(bytes(kept.document)))
+    if place is None:
+        return found
+    said = f"{failure.detail} It differs from the export that is kept here first at {place}."
+    return Verification(found.kind, (*held, Check(failure.name, False, said)), None)
 
 
 def _kind(data: bytes) -> Literal["json", "zip"] | None:

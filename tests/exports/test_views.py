@@ -252,6 +252,25 @@ def test_verify_names_the_first_thing_that_does_not_hold(
     found = verify(api, changed, "json").json()
     assert (found["verified"], found["failure"]["name"], found["subject"]) == (False, "hash", None)
     assert [check["ok"] for check in found["checks"]][-1] is False
+    assert found["failure"]["detail"].endswith("kept here first at /incident/severity.")
+
+
+def test_verify_compares_with_nothing_but_the_tenants_own_export(
+    api: ApiClient, other: ApiClient, incident: Incident
+) -> None:
+    made = export(api, incident).json()
+    file = api.get(f"{EXPORTS}{made['id']}/download/").content
+    changed = file.replace(b'"severity":"medium"', b'"severity":"low"')
+    said = verify(other, changed, "json").json()["failure"]
+    assert (said["name"], "kept here" in said["detail"]) == ("hash", False)
+    for id_ in ("nobody", str(clock.uuid7())):
+        renamed = file.replace(f'"id":"{made["id"]}"'.encode(), f'"id":"{id_}"'.encode())
+        assert renamed != file
+        said = verify(api, renamed, "json").json()["failure"]
+        assert (said["name"], "kept here" in said["detail"]) == ("hash", False)
+    resealed = file.replace(made["sha256"].encode(), b"0" * 64)
+    said = verify(api, resealed, "json").json()["failure"]
+    assert said["detail"].startswith("/seal/sha256 was changed")
 
 
 def test_verify_takes_gzip_and_refuses_what_is_no_file(api: ApiClient, incident: Incident) -> None:
