@@ -97,6 +97,8 @@ class Command(BaseCommand):
                 "2",
                 "--blocking-threads",
                 "4",
+                # Without it the death of one worker ends them all.
+                "--respawn-failed-workers",
                 "--log-level",
                 "warning",
                 "config.wsgi:application",
