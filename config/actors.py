@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,3 +17,7 @@ class Actor:
 
     def __str__(self) -> str:
         return f"{self.name} via {self.via}" if self.name else self.via
+
+
+# Whoever may run a command on the machine; the system does not tell who that is.
+COMMAND_LINE: Final = Actor(via="command line")

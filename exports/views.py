@@ -175,7 +175,9 @@ class DownloadViewSet(TenantViewSet):
         bundle: Bundle | None = self.get_queryset().filter(pk=pk).first()
         if bundle is None:
             raise BundleNotFound
-        file = downloads.download(bundle=bundle, form=self.query["as"])
+        file = downloads.hand_over(
+            bundle=bundle, form=self.query["as"], by=Actor(via=self.caller.key.name)
+        )
         return as_attachment(file)
 
 

@@ -8,7 +8,7 @@ class IncidentsConfig(AppConfig):
     def ready(self) -> None:
         from config import housekeeping
         from config.tenancy.services import idempotency, limits
-        from incidents.services import aggregation, rollup, webhooks
+        from incidents.services import aggregation, retention, rollup, webhooks
 
         housekeeping.register("stale incidents resolved", aggregation.resolve_stale)
         housekeeping.register("changes folded into the sums", rollup.fold)
@@ -16,3 +16,5 @@ class IncidentsConfig(AppConfig):
         housekeeping.register("kept answers purged", idempotency.purge)
         housekeeping.register("webhook deliveries forgotten", webhooks.forget)
         housekeeping.register("request counts purged", limits.purge)
+        housekeeping.register("alerts retired", retention.retire_alerts)
+        housekeeping.register("incidents retired", retention.retire_incidents)

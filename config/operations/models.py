@@ -47,3 +47,19 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.created_at:%Y-%m-%d %H:%M:%S} {self.action} {self.target}"
+
+
+class LoginCount(models.Model):
+    """How often somebody or some address tried to log in within a span of time, over all workers.
+
+    ``subject`` is a digest: what people type for a name may be a password.
+    """
+
+    # Counting is one statement, through this key.
+    pk = models.CompositePrimaryKey("subject", "span_start")
+    subject = models.BinaryField(max_length=32)
+    span_start = models.DateTimeField()
+    count = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.span_start:%Y-%m-%d %H:%M}: {self.count}"

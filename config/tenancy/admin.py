@@ -9,7 +9,9 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as PlainGroupAdmin
 from django.contrib.auth.admin import UserAdmin as PlainUserAdmin
 from django.contrib.auth.models import Group, User
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.forms.models import model_to_dict
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
@@ -22,9 +24,10 @@ from unfold.widgets import (
 )
 
 from config import clock
-from config.backstage import TenantModelAdmin, tenants
+from config.backstage import TenantModelAdmin, actor, tenants
+from config.operations import audit
 from config.tenancy.enums import Scope
-from config.tenancy.models import AGGREGATION_RANGES, ApiKey, StaffTenant, Tenant
+from config.tenancy.models import AGGREGATION_RANGES, RETENTIONS, ApiKey, StaffTenant, Tenant
 from config.tenancy.services import keys
 
 
@@ -51,6 +54,14 @@ class TenantAdmin(TenantModelAdmin):
                 "fields": ["ingest_per_minute", "read_per_minute"],
             },
         ),
+        (
+            "Retention",
+            {
+                "description": "Days, after which housekeeping deletes for good; the audit log "
+                "says what went. Empty means for ever.",
+                "fields": list(RETENTIONS),
+            },
+        ),
     ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> list[str]:
@@ -58,6 +69,42 @@ class TenantAdmin(TenantModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Tenant | None = None) -> bool:
         return False
+
+    def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            changes = {
+                name: {"from": form.initial.get(name), "to": form.cleaned_data[name]}
+                for name in form.changed_data
+            }
+            if changes:
+                audit.record(
+                    "tenant settings changed" if change else "tenant created",
+                    by=actor(request),
+                    tenant_id=obj.pk,
+                    target=f"tenant {obj.pk}",
+                    data=changes,
+                )
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        with transaction.atomic():
+            super().save_formset(request, form, formset, change)
+            saved = [*formset.new_objects, *(one for one, _ in formset.changed_objects)]
+            if saved or formset.deleted_objects:
+                audit.record(
+                    "tenant settings changed",
+                    by=actor(request),
+                    tenant_id=form.instance.pk,
+                    target=str(formset.model._meta.verbose_name_plural),
+                    data={
+                        "saved": [_written(one) for one in saved],
+                        "deleted": [_written(one) for one in formset.deleted_objects],
+                    },
+                )
+
+
+def _written(row: Model) -> dict[str, Any]:
+    return {name: value for name, value in model_to_dict(row).items() if name != "id"}
 
 
 class IssueKeyForm(forms.ModelForm):
@@ -144,6 +191,7 @@ class ApiKeyAdmin(TenantModelAdmin):
         self, request: HttpRequest, obj: ApiKey, form: IssueKeyForm, change: bool
     ) -> None:
         key, plaintext = keys.issue(
+            by=actor(request),
             tenant_id=form.cleaned_data["tenant"].pk,
             name=form.cleaned_data["name"],
             scopes=form.cleaned_data["scopes"],
@@ -167,7 +215,7 @@ class ApiKeyAdmin(TenantModelAdmin):
         description="Revoke the selected keys", permissions=["revoke"]
     )
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        revoked = [keys.revoke(prefix=key.prefix) for key in queryset]
+        revoked = [keys.revoke(by=actor(request), prefix=key.prefix) for key in queryset]
         self.message_user(request, f"Revoked: {', '.join(key.prefix for key in revoked)}.")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -55,11 +56,26 @@ def _override(name: str, help_text: str) -> models.IntegerField[int | None, int 
     )
 
 
+# How long rows of a kind are kept, in days, both ends included; null is for ever.
+RETENTION_DAYS: Final = (1, 3_650)
+RETENTIONS: Final = ("alert_days", "incident_days", "bundle_days")
+
+
+def _retention(help_text: str) -> models.IntegerField[int | None, int | None]:
+    low, high = RETENTION_DAYS
+    return models.IntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(low), MaxValueValidator(high)],
+        help_text=f"{help_text} Empty: for ever.",
+    )
+
+
 class Tenant(models.Model):
     """A customer of the platform; ``id`` is the platform's own short string for it.
 
     The aggregation columns are overrides: null means the default. Read ``aggregation`` for the
-    facts in force.
+    facts in force. The retention columns are days; null keeps for ever.
     """
 
     id = models.CharField(
@@ -100,6 +116,20 @@ class Tenant(models.Model):
         help_text="All other requests, a minute. Empty: no limit.",
     )
 
+    alert_days = _retention(
+        "Days that alerts are kept after they were received, and with them the memory of which "
+        "calls were counted or prevented. Incidents keep their figures."
+    )
+    incident_days = _retention(
+        "Days that incidents are kept after they were resolved, with their timeline, evidence, "
+        "facts and traces. Figures are those of the incidents that are left. At least as many "
+        "as for alerts."
+    )
+    bundle_days = _retention(
+        "Days that exported bundles are kept, with their reviews. They do not depend on their "
+        "incidents."
+    )
+
     class Meta:
         ordering = ["id"]
         constraints = [
@@ -115,6 +145,23 @@ class Tenant(models.Model):
                     | models.Q(**{f"{name}__isnull": True}),
                 )
                 for name, bounds in AGGREGATION_RANGES.items()
+            ),
+            *(
+                models.CheckConstraint(
+                    name=f"tenant_{name}_range",
+                    condition=models.Q(**{f"{name}__range": RETENTION_DAYS})
+                    | models.Q(**{f"{name}__isnull": True}),
+                )
+                for name in RETENTIONS
+            ),
+            # Promise 2: a repeated call is answered with its incident for as long as its alert
+            # is kept, so that no incident goes before its alerts.
+            models.CheckConstraint(
+                name="tenant_incidents_outlive_alerts",
+                condition=models.Q(incident_days__isnull=True)
+                | models.Q(alert_days__isnull=False, alert_days__lte=models.F("incident_days")),
+                violation_error_message="Incidents are kept at least as long as alerts: give "
+                "alerts as many days or fewer.",
             ),
         ]
 

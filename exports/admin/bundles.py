@@ -137,7 +137,9 @@ class BundleAdmin(ReadOnlyModelAdmin):
         wanted = next((known for known in downloads.MEDIA_TYPES if known == form), None)
         if wanted is None:
             raise Http404("No such file.")
-        file = downloads.download(bundle=self._bundle(request, object_id), form=wanted)
+        file = downloads.hand_over(
+            bundle=self._bundle(request, object_id), form=wanted, by=actor(request)
+        )
         return HttpResponse(
             file.content,
             content_type=file.media_type,

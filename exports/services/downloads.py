@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from config.actors import Actor
+from config.operations import audit
 from exports.models import Bundle
 from exports.services import bagit, sealing
 from exports.services.bagit import Payload
@@ -33,6 +35,19 @@ def download(*, bundle: Bundle, form: Form) -> Download:
     content = {"json": _json, "pdf": _pdf, "zip": _zip}[form](bundle)
     name = f"firebreak-{bundle.bundle_type.replace('_', '-')}-{bundle.pk}.{form}"
     return Download(name, MEDIA_TYPES[form], content)
+
+
+def hand_over(*, bundle: Bundle, form: Form, by: Actor) -> Download:
+    """As :func:`download`, to somebody: the audit log says to whom."""
+    file = download(bundle=bundle, form=form)
+    audit.record(
+        "bundle downloaded",
+        by=by,
+        tenant_id=bundle.tenant_id,
+        target=f"bundle {bundle.pk}",
+        data={"form": form, "sha256": bundle.sha256},
+    )
+    return file
 
 
 def _json(bundle: Bundle) -> bytes:

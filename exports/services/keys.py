@@ -28,6 +28,8 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from config import clock
+from config.actors import Actor
+from config.operations import audit
 from exports.errors import SigningKeyUnavailable
 from exports.models import SigningKey
 
@@ -70,7 +72,7 @@ def current() -> KeyPair:
         return _stored(row) if row is not None else _adopt() or _make()
 
 
-def rotate() -> KeyPair:
+def rotate(*, by: Actor) -> KeyPair:
     """Put a new key in force and retire all others; their public halves stay.
 
     A configured key is rotated by configuring the new one first. Raises SigningKeyUnavailable
@@ -90,7 +92,11 @@ def rotate() -> KeyPair:
                 )
             pair = _register(pair)
         others = SigningKey.objects.filter(retired_at=None).exclude(key_id=pair.key_id)
+        retired = sorted(others.values_list("key_id", flat=True))
         others.update(retired_at=clock.now())
+        audit.record(
+            "signing key rotated", by=by, target=f"key {pair.key_id}", data={"retired": retired}
+        )
     return pair
 
 

@@ -17,7 +17,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from config.backstage import ReadOnlyModelAdmin, TenantModelAdmin
+from config.backstage import ReadOnlyModelAdmin, TenantModelAdmin, actor
 from config.errors import FirebreakError
 from incidents.enums import Severity, WebhookEvent
 from incidents.models import SenderSettings, WebhookAttempt, WebhookDelivery, WebhookEndpoint
@@ -95,20 +95,26 @@ class WebhookEndpointAdmin(TenantModelAdmin):
     ) -> None:
         given = {name: form.cleaned_data[name] for name in form.changed_data}
         if change:
-            webhooks.update(endpoint=obj, changes=given)
+            webhooks.update(by=actor(request), endpoint=obj, changes=given)
             return
-        made = webhooks.create(**{name: form.cleaned_data[name] for name in form.cleaned_data})
+        made = webhooks.create(
+            by=actor(request), **{name: form.cleaned_data[name] for name in form.cleaned_data}
+        )
         # The admin goes on with the object that its form made: it becomes the one that was saved.
         obj.__dict__.update(made.__dict__)
         self._show(request, made)
 
     def delete_model(self, request: HttpRequest, obj: WebhookEndpoint) -> None:
-        webhooks.delete(endpoint=obj)
+        webhooks.delete(by=actor(request), endpoint=obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[WebhookEndpoint]) -> None:
+        for endpoint in queryset:
+            webhooks.delete(by=actor(request), endpoint=endpoint)
 
     @action(description="Give a new secret", permissions=["change"])  # type: ignore[untyped-decorator]
     def rotate_secret(self, request: HttpRequest, queryset: QuerySet[WebhookEndpoint]) -> None:
         for endpoint in queryset:
-            self._show(request, webhooks.rotate_secret(endpoint=endpoint))
+            self._show(request, webhooks.rotate_secret(by=actor(request), endpoint=endpoint))
 
     def _show(self, request: HttpRequest, endpoint: WebhookEndpoint) -> None:
         text = f"The secret of {endpoint.url}, shown only this once: {endpoint.secret}"
@@ -269,7 +275,7 @@ class SenderSettingsAdmin(TenantModelAdmin):
             for name, value in form.cleaned_data.items()
             if name != "tenant" and (name != "sentry_secret" or value)
         }
-        saved = senders.change_settings(tenant=obj.tenant, changes=given)
+        saved = senders.change_settings(by=actor(request), tenant=obj.tenant, changes=given)
         obj.__dict__.update(saved.__dict__)
 
     @display(description="Sentry's secret", boolean=True)  # type: ignore[untyped-decorator]

@@ -5,6 +5,7 @@ from incidents.models.cost import CostAnomaly, CostRecord
 from incidents.models.evidence import Evidence
 from incidents.models.failure import Failure
 from incidents.models.incident import Event, Incident, IncidentAgent, IncidentRun
+from incidents.models.retention import RetentionMark
 from incidents.models.rollup import RollupCategory, RollupChange, RollupDay, RollupHour
 from incidents.models.rule import PolicyRule, Prevention, RuleRevision, RuleSet
 from incidents.models.run import Run, Step, Trace
@@ -28,6 +29,7 @@ __all__ = [
     "PolicyEvaluation",
     "PolicyRule",
     "Prevention",
+    "RetentionMark",
     "RollupCategory",
     "RollupChange",
     "RollupDay",

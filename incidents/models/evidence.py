@@ -87,14 +87,15 @@ class Evidence(models.Model):
                 condition=Q(incident__isnull=False) | Q(run_id__isnull=False),
                 name="evidence_bound",
             ),
-            # A failure and a violation are captured once.
+            # A failure and a violation are captured once. Led by them, so that deleting one finds
+            # its evidence.
             models.UniqueConstraint(
-                fields=["tenant", "failure"],
+                fields=["failure", "tenant"],
                 condition=Q(failure__isnull=False),
                 name="evidence_once_per_failure",
             ),
             models.UniqueConstraint(
-                fields=["tenant", "violation"],
+                fields=["violation", "tenant"],
                 condition=Q(violation__isnull=False),
                 name="evidence_once_per_violation",
             ),

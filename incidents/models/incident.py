@@ -191,6 +191,13 @@ class Incident(models.Model):
             ),
             # The hourly limit and the insights go by started_at.
             models.Index(fields=["tenant", "started_at"], name="incident_started"),
+            # Retention: the incidents of a tenant that were resolved before some moment, and those
+            # whose alerts it has not been through yet.
+            models.Index(
+                fields=["tenant", "resolved_at"],
+                condition=Q(resolved_at__isnull=False),
+                name="incident_resolved",
+            ),
             # What still burns, by when it began: its calls and costs, and the oldest of it.
             models.Index(
                 fields=["tenant", "started_at"],

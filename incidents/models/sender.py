@@ -54,6 +54,10 @@ class EndedAlert(models.Model):
 
     class Meta:
         ordering: ClassVar = ["-created_at"]
+        indexes: ClassVar = [
+            # Retention of what was said of alerts that never came.
+            models.Index(fields=["tenant", "created_at"], name="ended_alert_created"),
+        ]
 
     def __str__(self) -> str:
         return str(self.key)

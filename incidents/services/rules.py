@@ -18,6 +18,7 @@ from config.actors import Actor
 from config.api.values import UUID_TEXT
 from config.database.statements import run
 from config.errors import FieldError, Invalid
+from config.operations import audit
 from config.tenancy import scope
 from config.tenancy.models import Tenant
 from incidents.enums import RuleMode
@@ -72,6 +73,7 @@ def create(
         _check(rule)
         rule.save(force_insert=True)
         _revise(rule, by=by, at=at)
+        _audit("rule created", rule, by=by, data=_state(rule))
     return rule
 
 
@@ -86,19 +88,26 @@ def update(*, rule: PolicyRule, by: Actor, changes: Mapping[str, Any]) -> Policy
         current = PolicyRule.objects.for_tenant(rule.tenant_id).filter(pk=rule.pk).first()
         if current is None:
             raise RuleNotFound
-        before = {name: getattr(current, name) for name in FIELDS}
+        before = _state(current)
         for name, value in changes.items():
             if name not in before:
                 raise LookupError(f"a rule has no field {name}")
             setattr(current, name, value)
         _check(current)
-        if before == {name: getattr(current, name) for name in FIELDS}:
+        after = _state(current)
+        if before == after:
             return current
         at = clock.now()
         current.revision += 1
         current.updated_at = at
         current.save()
         _revise(current, by=by, at=at)
+        changed = {
+            name: {"from": before[name], "to": after[name]}
+            for name in FIELDS
+            if before[name] != after[name]
+        }
+        _audit("rule changed", current, by=by, data=changed)
     return current
 
 
@@ -173,6 +182,14 @@ def _lock(tenant_id: str) -> None:
 def _check(rule: PolicyRule) -> None:
     if all(getattr(rule, name) is None for name in MATCHED):
         raise _asks_nothing()
+
+
+def _state(rule: PolicyRule) -> dict[str, Any]:
+    return {name: getattr(rule, name) for name in FIELDS}
+
+
+def _audit(action: str, rule: PolicyRule, *, by: Actor, data: dict[str, Any]) -> None:
+    audit.record(action, by=by, tenant_id=rule.tenant_id, target=f"rule {rule.pk}", data=data)
 
 
 def _asks_nothing() -> Invalid:

@@ -18,6 +18,7 @@ from config.actors import Actor
 from config.database import arrays
 from config.database.statements import run
 from config.errors import Invalid
+from config.operations import audit
 from config.tenancy import scope
 from config.tenancy.errors import KeyRefused
 from config.tenancy.models import ApiKey, Tenant
@@ -43,15 +44,24 @@ def settings_of(*, tenant: Tenant) -> SenderSettings:
     return found or SenderSettings(tenant=tenant)
 
 
-def change_settings(*, tenant: Tenant, changes: Mapping[str, Any]) -> SenderSettings:
+def change_settings(*, by: Actor, tenant: Tenant, changes: Mapping[str, Any]) -> SenderSettings:
     """Changes some of a tenant's settings; Invalid, by its place, for a pattern that is none."""
     values = {name: value for name, value in changes.items() if name in CHANGEABLE}
     patterns = values.get("redaction_patterns")
     if patterns and (errors := pattern_errors(patterns, pointer="/redaction_patterns")):
         raise Invalid(errors)
-    settings, _ = SenderSettings.objects.update_or_create(
-        tenant=tenant, defaults={**values, "updated_at": clock.now()}
-    )
+    with transaction.atomic():
+        settings, _ = SenderSettings.objects.update_or_create(
+            tenant=tenant, defaults={**values, "updated_at": clock.now()}
+        )
+        # The names alone: one of the values is a secret.
+        audit.record(
+            "sender settings changed",
+            by=by,
+            tenant_id=tenant.pk,
+            target=f"tenant {tenant.pk}",
+            data={"changed": sorted(values)},
+        )
     return settings
 
 

@@ -149,7 +149,9 @@ class SenderSettingsViewSet(TenantViewSet):
         changes = SenderSettingsChange.read(request.data)
         if changes.get("sentry_secret", "") is None:
             changes["sentry_secret"] = ""
-        settings = senders.change_settings(tenant=self.tenant, changes=changes)
+        settings = senders.change_settings(
+            by=Actor(via=self.caller.key.name), tenant=self.tenant, changes=changes
+        )
         return Response(SenderSettingsRow(settings).data)
 
 

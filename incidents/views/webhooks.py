@@ -10,6 +10,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_sche
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from config.actors import Actor
 from config.api import parameters
 from config.api.idempotency import IdempotentMixin
 from config.api.parameters import ListParameters, Parameters
@@ -70,7 +71,9 @@ class WebhookViewSet(IdempotentMixin, TenantViewSet):
         responses={201: WebhookWithSecret},
     )
     def create(self, request: Request) -> Response:
-        endpoint = webhooks.create(tenant=self.tenant, **WebhookBody.read(request.data))
+        endpoint = webhooks.create(
+            by=self._actor(), tenant=self.tenant, **WebhookBody.read(request.data)
+        )
         return Response(WebhookWithSecret(endpoint).data, status=201)
 
     @extend_schema(summary="One webhook", responses=WebhookRow)
@@ -81,14 +84,15 @@ class WebhookViewSet(IdempotentMixin, TenantViewSet):
     def change(self, request: Request, pk: UUID) -> Response:
         endpoint = self._endpoint(pk)
         changes = WebhookChange.read(request.data)
-        return Response(WebhookRow(webhooks.update(endpoint=endpoint, changes=changes)).data)
+        changed = webhooks.update(by=self._actor(), endpoint=endpoint, changes=changes)
+        return Response(WebhookRow(changed).data)
 
     @extend_schema(
         summary="Delete a webhook, with its deliveries",
         responses={204: OpenApiResponse(description="It is gone.")},
     )
     def destroy(self, request: Request, pk: UUID) -> Response:
-        webhooks.delete(endpoint=self._endpoint(pk))
+        webhooks.delete(by=self._actor(), endpoint=self._endpoint(pk))
         return Response(status=204)
 
     @extend_schema(
@@ -98,7 +102,7 @@ class WebhookViewSet(IdempotentMixin, TenantViewSet):
         responses=WebhookWithSecret,
     )
     def rotate_secret(self, request: Request, pk: UUID) -> Response:
-        endpoint = webhooks.rotate_secret(endpoint=self._endpoint(pk))
+        endpoint = webhooks.rotate_secret(by=self._actor(), endpoint=self._endpoint(pk))
         return Response(WebhookWithSecret(endpoint).data)
 
     @extend_schema(summary="The log of a webhook", responses=DeliveryRow(many=True))
@@ -125,6 +129,9 @@ class WebhookViewSet(IdempotentMixin, TenantViewSet):
     def redeliver(self, request: Request, pk: UUID, delivery: UUID) -> Response:
         found = webhooks.redeliver(delivery=self._delivery(pk, delivery))
         return Response(DeliveryRow(found).data)
+
+    def _actor(self) -> Actor:
+        return Actor(via=self.caller.key.name)
 
     def _endpoint(self, pk: UUID) -> WebhookEndpoint:
         endpoint: WebhookEndpoint | None = self.get_queryset().filter(pk=pk).first()

@@ -109,6 +109,10 @@ class Lesson(models.Model):
             models.Index(
                 fields=["incident"], condition=Q(incident__isnull=False), name="lesson_incident"
             ),
+            # The lesson that a proposal came from or was linked to, asked when one is erased.
+            models.Index(
+                fields=["proposal"], condition=Q(proposal__isnull=False), name="lesson_proposal"
+            ),
         ]
 
     def __str__(self) -> str:

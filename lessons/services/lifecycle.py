@@ -6,8 +6,10 @@ entry in its history in one transaction with one timestamp.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from django.db import transaction
 
@@ -15,7 +17,7 @@ from config import clock
 from config.actors import Actor
 from config.errors import Invalid
 from lessons.enums import LessonEventType, LessonStatus
-from lessons.models import Lesson
+from lessons.models import Lesson, Proposal
 from lessons.services import history, proposals, transitions
 from lessons.services.transitions import Transition
 
@@ -122,6 +124,14 @@ def reactivate_expired() -> int:
         reactivated += len(expired)
         if len(expired) < _STEP:
             return reactivated
+
+
+def let_go_of_incidents(tenant_id: str, incident_ids: Sequence[UUID]) -> None:
+    """Lets lessons and proposals outlive incidents that are about to be deleted."""
+    for model in (Lesson, Proposal):
+        model.objects.for_tenant(tenant_id).filter(incident_id__in=incident_ids).update(
+            incident=None
+        )
 
 
 def _held(act: Transition, lesson: Lesson) -> Lesson:

@@ -16,6 +16,7 @@ from django.db.models import Q
 
 from config import clock
 from config.actors import Actor
+from config.operations import audit
 from incidents.enums import RuleMode
 from incidents.services import backtest as backtests
 from incidents.services import rules
@@ -103,6 +104,13 @@ def approve(*, proposal: Proposal, by: Actor, mode: RuleMode = RuleMode.SHADOW) 
             source_lesson_id=held.lesson_id,
             source_incident_id=held.incident_id,
         )
+        audit.record(
+            "proposal approved",
+            by=by,
+            tenant_id=held.tenant_id,
+            target=f"proposal {held.pk}",
+            data={"rule_id": str(rule.pk), "mode": str(mode)},
+        )
         return _change(
             held,
             ProposalEventType.APPROVED,
@@ -121,8 +129,16 @@ def reject(*, proposal: Proposal, by: Actor, reason: str) -> Proposal:
     """Ends a draft; the reason is kept."""
     at = clock.now()
     with transaction.atomic():
+        held = _held(transitions.REJECT, proposal)
+        audit.record(
+            "proposal rejected",
+            by=by,
+            tenant_id=held.tenant_id,
+            target=f"proposal {held.pk}",
+            data={"reason": reason},
+        )
         return _change(
-            _held(transitions.REJECT, proposal),
+            held,
             ProposalEventType.REJECTED,
             f"Rejected by {by}: {reason}",
             by=by,

@@ -56,12 +56,12 @@ def measure(traces: int, failing: int) -> None:
     from django.db import connection
     from django.test import Client
 
-    from config.actors import Actor
+    from config.actors import COMMAND_LINE, Actor
     from config.tenancy.services import keys
     from incidents.senders import genai, otlp
     from incidents.services import tracing
 
-    key, plaintext = keys.issue(tenant_id="bench", name="bench", scopes=["ingest"])
+    key, plaintext = keys.issue(by=COMMAND_LINE, tenant_id="bench", name="bench", scopes=["ingest"])
     client = Client(headers={"Authorization": f"Bearer {plaintext}"})
     wanted = otlp.Wanted(genai.NAMES)
     with connection.cursor() as cursor:

@@ -37,6 +37,7 @@ import bagit
 from django.conf import settings
 from django.test import Client
 
+from config.actors import COMMAND_LINE
 from config.tenancy.enums import Scope
 from config.tenancy.services import keys
 
@@ -56,7 +57,9 @@ class Caller:
 
     def __init__(self) -> None:
         tenant = f"who-and-when-{uuid.uuid4().hex[:8]}"
-        _, plaintext = keys.issue(tenant_id=tenant, name="acceptance", scopes=list(Scope.values))
+        _, plaintext = keys.issue(
+            by=COMMAND_LINE, tenant_id=tenant, name="acceptance", scopes=list(Scope.values)
+        )
         self.tenant = tenant
         # The host that the settings allow, whatever they are.
         host = next((name for name in settings.ALLOWED_HOSTS if name != "*"), "localhost")

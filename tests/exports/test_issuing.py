@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from config.actors import Actor
+from config.actors import COMMAND_LINE, Actor
 from config.errors import Invalid
 from config.tenancy.models import Tenant
 from exports.models import Bundle, SigningKey
@@ -53,7 +53,7 @@ def test_download_is_the_same_after_the_key_was_rotated(
 ) -> None:
     issued = issue(tenant)
     before = downloads.download(bundle=Bundle.objects.get(), form=form)
-    keys.rotate()
+    keys.rotate(by=COMMAND_LINE)
     after = downloads.download(bundle=Bundle.objects.get(), form=form)
     assert before == after
     assert after.name == f"firebreak-evidence-{issued.pk}.{form}"

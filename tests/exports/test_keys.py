@@ -19,6 +19,7 @@ from django.db import transaction
 from pytest_django import Settings
 
 from config import clock
+from config.actors import COMMAND_LINE
 from exports.errors import SigningKeyUnavailable
 from exports.models import SigningKey
 from exports.services import keys
@@ -145,7 +146,7 @@ def test_current_adopts_the_key_of_a_transaction_that_was_rolled_back() -> None:
 def test_current_adopts_the_newest_key_of_a_database_made_anew(data_directory: Path) -> None:
     with transaction.atomic():
         old = keys.current()
-        new = keys.rotate()
+        new = keys.rotate(by=COMMAND_LINE)
         transaction.set_rollback(True)
     os.utime(data_directory / "keys" / f"{old.key_id}.pem", (1, 1))
     assert keys.current().key_id == new.key_id
@@ -155,24 +156,24 @@ def test_current_adopts_the_newest_key_of_a_database_made_anew(data_directory: P
 
 def test_rotate_keeps_the_old_public_key() -> None:
     old = keys.current()
-    new = keys.rotate()
+    new = keys.rotate(by=COMMAND_LINE)
     assert new.key_id != old.key_id
     assert keys.current().key_id == new.key_id
     assert keys.installed() == {old.key_id: old.public_pem, new.key_id: new.public_pem}
     assert SigningKey.objects.get(key_id=old.key_id).retired_at is not None
     retired_at = SigningKey.objects.get(key_id=old.key_id).retired_at
-    keys.rotate()
+    keys.rotate(by=COMMAND_LINE)
     assert SigningKey.objects.get(key_id=old.key_id).retired_at == retired_at
 
 
 def test_rotate_puts_a_newly_configured_key_in_force(settings: Settings) -> None:
     old = keys.current()
     settings.SIGNING_KEY = pem(key_pair(9).private)
-    assert keys.rotate().key_id == key_pair(9).key_id
+    assert keys.rotate(by=COMMAND_LINE).key_id == key_pair(9).key_id
     assert SigningKey.objects.get(retired_at=None).key_id == key_pair(9).key_id
     assert old.key_id in keys.installed()
     with pytest.raises(SigningKeyUnavailable, match="in force already"):
-        keys.rotate()
+        keys.rotate(by=COMMAND_LINE)
 
 
 def test_rotate_signing_key_prints_the_key_id(capsys: pytest.CaptureFixture[str]) -> None:
@@ -196,6 +197,6 @@ def test_parse_public_refuses_what_is_no_public_key(bad: str) -> None:
 
 def test_installed_holds_each_key_by_its_own_fingerprint() -> None:
     keys.current()
-    keys.rotate()
+    keys.rotate(by=COMMAND_LINE)
     for name, text in keys.installed().items():
         assert name == keys.key_id(keys.parse_public(text))

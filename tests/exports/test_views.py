@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from config import clock
+from config.actors import COMMAND_LINE
 from config.operations.models import AuditEvent
 from config.tenancy.models import Tenant
 from exports.models import Bundle, SigningKey
@@ -179,7 +180,7 @@ def test_download_gives_the_same_bytes_for_ever(
     # Whatever comes after: a lesson, a new key, a review, another export, years.
     scenarios.lesson(incident, lesson_type="critical_success")
     Incident.objects.filter(pk=incident.pk).update(title="Renamed", resolution_summary="Other")
-    keys.rotate()
+    keys.rotate(by=COMMAND_LINE)
     post(api, f"{EXPORTS}{made['id']}/reviews/", {"state": "accepted"})
     export(api, incident)
     with clock.pretend(scenarios.NOW.replace(year=2040)):
@@ -303,7 +304,7 @@ def test_verify_never_trusts_the_key_inside(api: ApiClient, incident: Incident) 
 def test_keys_are_public_halves_alone(api: ApiClient, incident: Incident) -> None:
     assert api.get(f"{EXPORTS}keys/").json()["results"] == []
     made = export(api, incident).json()
-    keys.rotate()
+    keys.rotate(by=COMMAND_LINE)
     new, old = api.get(f"{EXPORTS}keys/").json()["results"]
     assert (old["key_id"], new["retired_at"]) == (made["key_id"], None)
     assert old["retired_at"] is not None

@@ -6,6 +6,7 @@ from typing import Any
 
 import factory
 
+from config.actors import COMMAND_LINE
 from config.tenancy.enums import Scope
 from config.tenancy.models import ApiKey, Tenant
 from config.tenancy.services import keys
@@ -25,7 +26,7 @@ def issue_key(
     """A key of a tenant (a new one by default), and the key itself."""
     tenant = tenant or TenantFactory.create()
     options.setdefault("name", "test key")
-    return keys.issue(tenant_id=tenant.pk, scopes=list(scopes), **options)
+    return keys.issue(by=COMMAND_LINE, tenant_id=tenant.pk, scopes=list(scopes), **options)
 
 
 def bearer(plaintext: str) -> dict[str, str]:

@@ -12,8 +12,10 @@ from typing import Final
 from django.db import InterfaceError, OperationalError, connection, transaction
 
 from config import clock
+from config.actors import Actor
 from config.database import replica, statements
 from config.errors import FieldError, Invalid
+from config.operations import audit
 from config.tenancy.enums import Scope
 from config.tenancy.errors import KeyNotFound, KeyRefused
 from config.tenancy.models import ApiKey, Tenant
@@ -32,6 +34,7 @@ _SECRET_LENGTH: Final = 43
 
 def issue(
     *,
+    by: Actor,
     tenant_id: str,
     name: str,
     scopes: Collection[str],
@@ -59,20 +62,41 @@ def issue(
             created_at=now,
             expires_at=now + timedelta(days=expires_in_days) if expires_in_days else None,
         )
+        audit.record(
+            "key issued",
+            by=by,
+            tenant_id=tenant.pk,
+            target=f"key {prefix}",
+            data={
+                "name": name,
+                "scopes": key.scopes,
+                "expires_at": key.expires_at and key.expires_at.isoformat(),
+            },
+        )
     return key, plaintext
 
 
-def revoke(*, prefix: str) -> ApiKey:
+def revoke(*, by: Actor, prefix: str) -> ApiKey:
     """Revokes the key with this prefix, from now on; one that was revoked before stays so.
 
     KeyNotFound when no key has it.
     """
     if "\0" in prefix:
         raise KeyNotFound
-    ApiKey.objects.filter(prefix=prefix, revoked_at=None).update(revoked_at=clock.now())
-    key = ApiKey.objects.select_related("tenant").filter(prefix=prefix).first()
-    if key is None:
-        raise KeyNotFound
+    with transaction.atomic():
+        valid = ApiKey.objects.filter(prefix=prefix, revoked_at=None)
+        revoked = valid.update(revoked_at=clock.now())
+        key = ApiKey.objects.select_related("tenant").filter(prefix=prefix).first()
+        if key is None:
+            raise KeyNotFound
+        if revoked:
+            audit.record(
+                "key revoked",
+                by=by,
+                tenant_id=key.tenant_id,
+                target=f"key {prefix}",
+                data={"name": key.name},
+            )
     return key
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from config.actors import COMMAND_LINE
 from config.errors import FirebreakError
 from exports.services import keys
 
@@ -18,7 +19,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            pair = keys.rotate()
+            pair = keys.rotate(by=COMMAND_LINE)
         except FirebreakError as error:
             raise CommandError(error.detail) from error
         if pair.notice:

@@ -19,6 +19,7 @@ from rich.live import Live
 from rich.table import Table
 
 from config import clock
+from config.actors import COMMAND_LINE
 from config.tenancy.models import ApiKey, Tenant
 from config.tenancy.services import keys, tenants
 from incidents.services import demonstration
@@ -145,9 +146,12 @@ def _renew_key() -> str:
     for prefix in ApiKey.objects.filter(
         tenant_id=TENANT, name=KEY_NAME, revoked_at__isnull=True
     ).values_list("prefix", flat=True):
-        keys.revoke(prefix=prefix)
+        keys.revoke(by=COMMAND_LINE, prefix=prefix)
     _, plaintext = keys.issue(
-        tenant_id=TENANT, name=KEY_NAME, scopes=["ingest", "read", "triage", "export", "admin"]
+        by=COMMAND_LINE,
+        tenant_id=TENANT,
+        name=KEY_NAME,
+        scopes=["ingest", "read", "triage", "export", "admin"],
     )
     return plaintext
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from django.db import transaction
 
 from config import clock
+from config.actors import Actor
 from config.errors import Invalid
+from config.operations import audit
 from config.tenancy.models import Tenant
 from incidents.enums import Severity, WebhookEvent
 from incidents.models import WebhookEndpoint
@@ -33,6 +36,7 @@ CHANGEABLE: Final = frozenset(
 
 def create(
     *,
+    by: Actor,
     tenant: Tenant,
     url: str,
     events: Sequence[WebhookEvent],
@@ -52,7 +56,7 @@ def create(
     with transaction.atomic():
         if WebhookEndpoint.objects.for_tenant(tenant).count() >= MAX_ENDPOINTS:
             raise Invalid.field("", f"a tenant has at most {MAX_ENDPOINTS} endpoints")
-        return WebhookEndpoint.objects.create(
+        made: WebhookEndpoint = WebhookEndpoint.objects.create(
             tenant=tenant,
             url=url,
             description=description,
@@ -65,26 +69,51 @@ def create(
             created_at=at,
             updated_at=at,
         )
+        _audit("webhook created", made, by=by, data=_shown({"url": url, "events": made.events}))
+    return made
 
 
-def update(*, endpoint: WebhookEndpoint, changes: Mapping[str, Any]) -> WebhookEndpoint:
+def update(*, by: Actor, endpoint: WebhookEndpoint, changes: Mapping[str, Any]) -> WebhookEndpoint:
     """Changes some of what ``create`` takes; what is already owed is sent to the new address."""
     if "url" in changes and (error := url_error(changes["url"])):
         raise Invalid.field("/url", error)
     values = {name: value for name, value in changes.items() if name in CHANGEABLE}
     if "events" in values:
         values["events"] = _ordered(values["events"])
-    return _change(endpoint, values)
+    with transaction.atomic():
+        changed = _change(endpoint, values)
+        _audit("webhook changed", changed, by=by, data=_shown(values))
+    return changed
 
 
-def rotate_secret(*, endpoint: WebhookEndpoint) -> WebhookEndpoint:
+def rotate_secret(*, by: Actor, endpoint: WebhookEndpoint) -> WebhookEndpoint:
     """Gives the endpoint a new secret, which signs from the next attempt on."""
-    return _change(endpoint, {"secret": signing.new_secret()})
+    with transaction.atomic():
+        changed = _change(endpoint, {"secret": signing.new_secret()})
+        _audit("webhook secret rotated", changed, by=by, data={})
+    return changed
 
 
-def delete(*, endpoint: WebhookEndpoint) -> None:
+def delete(*, by: Actor, endpoint: WebhookEndpoint) -> None:
     """Deletes the endpoint, what it was owed, and the log of what it was sent."""
-    endpoint.delete()
+    with transaction.atomic():
+        _audit("webhook deleted", endpoint, by=by, data=_shown({"url": endpoint.url}))
+        endpoint.delete()
+
+
+def _audit(action: str, endpoint: WebhookEndpoint, *, by: Actor, data: dict[str, Any]) -> None:
+    audit.record(
+        action, by=by, tenant_id=endpoint.tenant_id, target=f"webhook {endpoint.pk}", data=data
+    )
+
+
+def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What is logged of an endpoint: of its address only where it leads, which may hold a token."""
+    shown = dict(values)
+    if "url" in shown:
+        parts = urlsplit(shown["url"])
+        shown["url"] = f"{parts.scheme}://{parts.hostname}"
+    return shown
 
 
 def _change(endpoint: WebhookEndpoint, values: Mapping[str, Any]) -> WebhookEndpoint:

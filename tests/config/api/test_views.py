@@ -12,6 +12,7 @@ from django.test import Client
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from config import clock
+from config.actors import COMMAND_LINE
 from config.api.parsers import MAX_DISCARDED
 from config.tenancy.models import ApiKey, Tenant
 from config.tenancy.services import keys
@@ -108,7 +109,7 @@ def test_key_after_its_end(tenant: Tenant) -> None:
     problem(client.get(KEYS), 401, "invalid_key")
     ApiKey.objects.update(expires_at=None)
     assert client.get(KEYS).status_code == 200
-    keys.revoke(prefix=key.prefix)
+    keys.revoke(by=COMMAND_LINE, prefix=key.prefix)
     problem(client.get(KEYS), 401, "invalid_key")
 
 

@@ -9,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from config.actors import COMMAND_LINE
 from config.api import problems
 from config.api.fields import Identifier, JsonObject, StrictChar, StrictInteger, Timestamp
 from config.api.idempotency import IdempotentMixin
@@ -85,7 +86,9 @@ class KeyViewSet(IdempotentMixin, TenantViewSet):
 
     def create(self, request: Request) -> Response:
         body = KeyBody.read(request.data)
-        key, _ = keys.issue(tenant_id=self.tenant.pk, name=body["name"], scopes=["read"])
+        key, _ = keys.issue(
+            by=COMMAND_LINE, tenant_id=self.tenant.pk, name=body["name"], scopes=["read"]
+        )
         return Response({"id": key.pk, "name": key.name}, status=201)
 
     def report(self, request: Request) -> Response:
@@ -100,7 +103,7 @@ class KeyViewSet(IdempotentMixin, TenantViewSet):
         raise RuntimeError("not meant")
 
     def refuse(self, request: Request) -> Response:
-        keys.issue(tenant_id=self.tenant.pk, name="undone", scopes=["read"])
+        keys.issue(by=COMMAND_LINE, tenant_id=self.tenant.pk, name="undone", scopes=["read"])
         return Response({"code": "refused"}, status=409)
 
     def forgotten(self, request: Request) -> Response:

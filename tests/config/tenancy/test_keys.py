@@ -12,6 +12,7 @@ from django.db import OperationalError, connection, transaction
 from pytest_django.fixtures import DjangoAssertNumQueries
 
 from config import clock
+from config.actors import COMMAND_LINE
 from config.database import statements
 from config.errors import Invalid
 from config.tenancy.enums import Scope
@@ -23,7 +24,9 @@ from tests.factories.tenancy import TenantFactory, issue_key
 
 @pytest.mark.django_db
 def test_issue_for_a_new_tenant() -> None:
-    key, plaintext = keys.issue(tenant_id="acme-1", name="ingest", scopes=["read", "ingest"])
+    key, plaintext = keys.issue(
+        by=COMMAND_LINE, tenant_id="acme-1", name="ingest", scopes=["read", "ingest"]
+    )
 
     assert Tenant.objects.get().pk == "acme-1"
     assert re.fullmatch(rf"fb_{key.prefix}_[A-Za-z0-9]{{43}}", plaintext)
@@ -70,7 +73,7 @@ def test_issue_with_expiry() -> None:
 def test_issue_bad_argument(change: dict[str, object], pointer: str) -> None:
     arguments: dict[str, object] = {"tenant_id": "acme", "name": "n", "scopes": ["read"], **change}
     with pytest.raises(Invalid) as refused:
-        keys.issue(**arguments)  # type: ignore[arg-type]
+        keys.issue(by=COMMAND_LINE, **arguments)  # type: ignore[arg-type]
     assert [error.pointer for error in refused.value.errors] == [pointer]
     assert not Tenant.objects.exists()
 
@@ -115,7 +118,7 @@ def test_authenticate_key_with_a_wrong_secret() -> None:
 @pytest.mark.django_db
 def test_authenticate_revoked_key() -> None:
     key, plaintext = issue_key()
-    keys.revoke(prefix=key.prefix)
+    keys.revoke(by=COMMAND_LINE, prefix=key.prefix)
     with pytest.raises(KeyRefused):
         keys.authenticate(plaintext)
 
@@ -176,8 +179,10 @@ def test_authenticate_never_reconnects_inside_a_transaction(committed_tenant: Te
 def test_revoke_again_keeps_the_first_moment() -> None:
     key, _ = issue_key()
     other, _ = issue_key()
-    first = keys.revoke(prefix=key.prefix)
-    assert keys.revoke(prefix=key.prefix).revoked_at == first.revoked_at is not None
+    first = keys.revoke(by=COMMAND_LINE, prefix=key.prefix)
+    assert (
+        keys.revoke(by=COMMAND_LINE, prefix=key.prefix).revoked_at == first.revoked_at is not None
+    )
     assert ApiKey.objects.get(pk=other.pk).revoked_at is None
 
 
@@ -186,4 +191,4 @@ def test_revoke_again_keeps_the_first_moment() -> None:
 def test_revoke_unknown_prefix(prefix: str) -> None:
     issue_key()
     with pytest.raises(KeyNotFound):
-        keys.revoke(prefix=prefix)
+        keys.revoke(by=COMMAND_LINE, prefix=prefix)

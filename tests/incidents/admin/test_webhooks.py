@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from config import clock
+from config.actors import COMMAND_LINE
 from config.tenancy.models import Tenant
 from incidents.models import SenderSettings, WebhookDelivery, WebhookEndpoint
 from incidents.services import webhooks
@@ -72,7 +73,7 @@ def test_webhook_form_refuses(keeper: Client, tenant: Tenant, wrong: dict[str, A
 
 
 def owed(tenant: Tenant) -> WebhookDelivery:
-    webhooks.create(tenant=tenant, url="http://127.0.0.1:1/", events=["opened"])  # type: ignore[list-item]
+    webhooks.create(by=COMMAND_LINE, tenant=tenant, url="http://127.0.0.1:1/", events=["opened"])  # type: ignore[list-item]
     incident(tenant)
     webhooks.deliver()
     WebhookDelivery.objects.update(status="failed", next_attempt_at=None, finished_at=clock.now())

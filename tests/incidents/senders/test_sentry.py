@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from config.actors import COMMAND_LINE
 from config.tenancy.services import keys
 from incidents.models import Alert, Incident, SenderSettings
 from tests.config.api.conftest import ApiClient
@@ -111,7 +112,7 @@ def test_sentry_refuses_what_is_not_signed_by_the_tenant(
 def test_sentry_refuses_alike_whatever_is_wrong(api: ApiClient, prefix: str) -> None:
     without_secret, _ = issue_key(TenantFactory.create())
     revoked, _ = issue_key(api.tenant)
-    keys.revoke(prefix=revoked.prefix)
+    keys.revoke(by=COMMAND_LINE, prefix=revoked.prefix)
     answers = [
         send("unknown", hook()),
         send("with%00nul", hook()),

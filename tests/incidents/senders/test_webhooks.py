@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from standardwebhooks.webhooks import Webhook
 
 from config import clock
-from config.actors import Actor
+from config.actors import COMMAND_LINE, Actor
 from config.tenancy.models import Tenant
 from incidents.enums import ResolutionMethod
 from incidents.models import (
@@ -41,7 +41,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("_loopback_allowed"
 
 
 def endpoint(tenant: Tenant, url: str = "https://hooks.example/x", **given: Any) -> WebhookEndpoint:
-    return webhooks.create(tenant=tenant, url=url, events=given.pop("events", ALL), **given)
+    return webhooks.create(
+        by=COMMAND_LINE, tenant=tenant, url=url, events=given.pop("events", ALL), **given
+    )
 
 
 def burn(tenant: Tenant, count: int = 1, **given: Any) -> Incident:
@@ -244,9 +246,11 @@ def test_deliver_leaves_a_failing_endpoint_for_the_next_round(
 def test_deliver_waits_while_an_endpoint_is_not_enabled(tenant: Tenant, receiver: Receiver) -> None:
     made = endpoint(tenant, receiver.url)
     burn(tenant)
-    webhooks.update(endpoint=made, changes={"is_enabled": False})
+    webhooks.update(by=COMMAND_LINE, endpoint=made, changes={"is_enabled": False})
     assert webhooks.deliver() == 0
-    webhooks.update(endpoint=made, changes={"is_enabled": True, "url": f"{receiver.url}&y=2"})
+    webhooks.update(
+        by=COMMAND_LINE, endpoint=made, changes={"is_enabled": True, "url": f"{receiver.url}&y=2"}
+    )
     assert webhooks.deliver() == 1
     assert receiver.received[0].path == "/hook?x=1&y=2"
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from config.actors import COMMAND_LINE
 from config.errors import FirebreakError
 from config.tenancy.enums import Scope
 from config.tenancy.services import keys
@@ -32,6 +33,7 @@ class Command(BaseCommand):
         scopes = [scope.strip() for scope in options["scopes"].split(",") if scope.strip()]
         try:
             key, plaintext = keys.issue(
+                by=COMMAND_LINE,
                 tenant_id=options["tenant"],
                 name=options["name"],
                 scopes=scopes,

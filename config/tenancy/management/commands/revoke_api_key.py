@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from config.actors import COMMAND_LINE
 from config.errors import FirebreakError
 from config.tenancy.services import keys
 
@@ -19,7 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            key = keys.revoke(prefix=options["prefix"])
+            key = keys.revoke(by=COMMAND_LINE, prefix=options["prefix"])
         except FirebreakError as error:
             raise CommandError(f"{options['prefix']!r}: {error.detail}") from error
         self.stdout.write(
