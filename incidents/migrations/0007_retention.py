@@ -5,11 +5,29 @@ from django.db import migrations, models
 
 from config.database.isolation import READ, isolate
 
+# As before, but for what retention and erasure have logged.
+KEEP_STEPS = """
+CREATE OR REPLACE FUNCTION incidents_keep_steps() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT firebreak_disposes(TG_RELID) AND EXISTS (
+        SELECT FROM removed s
+        JOIN incidents_trace t ON t.id = s.trace_id
+        JOIN incidents_incidentrun l ON l.tenant_id = t.tenant_id AND l.run_id = t.run_id
+    ) THEN
+        RAISE EXCEPTION '% on % is refused: an incident points to its run',
+            TG_OP, TG_TABLE_NAME USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END
+$$
+"""
+
 
 class Migration(migrations.Migration):
     dependencies = [
         ("incidents", "0006_senders_webhooks"),
         ("tenancy", "0005_retention"),
+        ("operations", "0002_audit_isolation_logins"),
     ]
 
     operations = [
@@ -71,4 +89,5 @@ class Migration(migrations.Migration):
             ),
         ),
         *isolate("incidents_retentionmark", privileges=READ),
+        migrations.RunSQL(KEEP_STEPS, migrations.RunSQL.noop),
     ]
