@@ -47,6 +47,13 @@ SIGNING_KEY = env.str("SIGNING_KEY", default="")
 SIGNING_KEY_FILE = env.str("SIGNING_KEY_FILE", default="")
 # Networks that webhooks may be sent to although they are not public, such as 10.0.0.0/8.
 WEBHOOK_NETWORKS = env.networks("WEBHOOK_NETWORKS", default="")
+# How long a request waits for one statement, and for a lock that somebody else holds, in seconds;
+# 0 is for ever. Then it is answered 503.
+REQUEST_STATEMENT_SECONDS = env.float("REQUEST_STATEMENT_SECONDS", default=30)
+REQUEST_LOCK_SECONDS = env.float("REQUEST_LOCK_SECONDS", default=20)
+# Proxies of ours in front, each of which adds to X-Forwarded-For: who logs in comes from before
+# the first of them.
+PROXIES = env.int("PROXIES", default=0)
 try:
     env.seal()
 except EnvError as error:
@@ -128,6 +135,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "config.operations.middleware.LoginThrottle",
     "config.tenancy.middleware.StaffScope",
 ]
 
@@ -235,6 +243,17 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.api.schema.add_problems",
     ],
+    # Names for what several fields are called alike, or one set of values is called differently.
+    "ENUM_NAME_OVERRIDES": {
+        "SeverityEnum": "incidents.serializers.incidents.SEVERITIES",
+        "IncidentStatusEnum": "incidents.enums.Status",
+        "RunStatusEnum": "incidents.enums.RunStatus",
+        "DeliveryStatusEnum": "incidents.enums.DeliveryStatus",
+        "WebhookEventEnum": "incidents.enums.WebhookEvent",
+        "LessonStatusEnum": "lessons.enums.LessonStatus",
+        "ProposalStatusEnum": "lessons.enums.ProposalStatus",
+        "ProposalKindEnum": "lessons.enums.ProposalKind",
+    },
     # From the sidecar package: the pages need no network.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -7,9 +7,11 @@ class IncidentsConfig(AppConfig):
 
     def ready(self) -> None:
         from config import housekeeping
+        from config.operations import metrics
         from config.tenancy.services import idempotency, limits
-        from incidents.services import aggregation, retention, rollup, webhooks
+        from incidents.services import aggregation, retention, rollup, telemetry, webhooks
 
+        metrics.register(telemetry.collect)
         housekeeping.register("stale incidents resolved", aggregation.resolve_stale)
         housekeeping.register("changes folded into the sums", rollup.fold)
         housekeeping.register("webhooks delivered", webhooks.deliver)

@@ -26,6 +26,7 @@ from config.api.permissions import ANY_SCOPE
 from config.api.values import UUID_TEXT
 from config.database import replica, routing
 from config.errors import NotFound
+from config.operations.logs import note_tenant
 from config.tenancy import scope
 from config.tenancy.models import ApiKey, Tenant
 from config.tenancy.services import limits
@@ -109,6 +110,7 @@ class TenantViewSet(GenericViewSet):
         self.check_permissions(request)
         self.caller = cast(Caller, request.user)
         self.tenant = self.caller.tenant
+        note_tenant(request._request, self.tenant.pk)
         kind: limits.Kind = "ingest" if self._scope() == "ingest" else "read"
         limits.check(tenant=self.tenant, kind=kind)
         negotiated = self.perform_content_negotiation(request)

@@ -165,7 +165,7 @@ def launch(directory: Path, *, sockets: Path, log: Path, account: Account) -> in
             stderr=output,
             check=False,
             cwd="/",
-            env=_environment(),
+            env=environment(),
             start_new_session=True,
             **account.process_options,
         )
@@ -203,7 +203,7 @@ def _run(program: Path, *arguments: str, account: Account, stdin: str = "") -> N
             stderr=output,
             check=False,
             cwd="/",
-            env=_environment(),
+            env=environment(),
             **account.process_options,
         )
         output.seek(0)
@@ -222,7 +222,7 @@ def complaint(said: str) -> str:
     return lines[-1] if lines else "it said nothing"
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """An environment without the PG* variables that would redirect a server."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"}
 

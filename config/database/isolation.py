@@ -24,7 +24,7 @@ READ: Final = "SELECT"
 
 # Roles belong to the whole cluster, so that another database's migration may be making them at
 # this moment: what it has done already is as good as done.
-_CREATE_ROLES = f"""
+CREATE_ROLES = f"""
 DO $$
 DECLARE wanted text;
 BEGIN
@@ -57,7 +57,7 @@ $$
 
 def create_roles() -> migrations.RunSQL:
     """Creates the lesser roles, once in a cluster, and lets the login role take them."""
-    return migrations.RunSQL(_CREATE_ROLES, migrations.RunSQL.noop)
+    return migrations.RunSQL(CREATE_ROLES, migrations.RunSQL.noop)
 
 
 def isolate(

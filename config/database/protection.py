@@ -33,10 +33,14 @@ BEGIN
     IF coalesce(entry, '') !~ '^[0-9a-f-]{{36}}$' THEN
         RETURN false;
     END IF;
-    RETURN EXISTS (
+    -- Apart from what follows: a lesser role may not even read the log.
+    IF NOT EXISTS (
         SELECT FROM pg_class c JOIN pg_roles owner ON owner.oid = c.relowner
         WHERE c.oid = relation AND owner.rolname = current_user AND c.relname <> '{_AUDIT_LOG}'
-    ) AND EXISTS (
+    ) THEN
+        RETURN false;
+    END IF;
+    RETURN EXISTS (
         SELECT FROM {_AUDIT_LOG} a
         WHERE a.id = entry::uuid AND a.action IN ('{RETENTION}', '{ERASURE}')
             AND a.data ->> '{TRANSACTION}' = pg_current_xact_id()::text

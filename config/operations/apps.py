@@ -7,6 +7,8 @@ class OperationsConfig(AppConfig):
     verbose_name = "Operations"
 
     def ready(self) -> None:
-        from config.operations import audit
+        from config import housekeeping
+        from config.operations import audit, logins
 
         audit.watch_logins()
+        housekeeping.register("login counts purged", logins.purge)

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib.auth import signals
 
 from config.actors import Actor
+from config.operations.addresses import client_address
 from config.operations.models import AuditEvent
 
 
@@ -31,6 +32,11 @@ def record(
     )
 
 
+def typed(name: str) -> str:
+    """A name as somebody typed it, fit to be stored."""
+    return name.replace("\0", "")[:150]
+
+
 def watch_logins() -> None:
     """From now on every login, logout and failed login is in the audit log."""
     signals.user_logged_in.connect(_logged_in, dispatch_uid="audit_logged_in")
@@ -38,15 +44,19 @@ def watch_logins() -> None:
     signals.user_login_failed.connect(_login_failed, dispatch_uid="audit_login_failed")
 
 
-def _logged_in(sender: Any, user: Any, **_: Any) -> None:
-    record("login", by=Actor(via="admin", name=user.get_username()))
+def _logged_in(sender: Any, request: Any, user: Any, **_: Any) -> None:
+    _note("login", user.get_username(), request)
 
 
-def _logged_out(sender: Any, user: Any, **_: Any) -> None:
+def _logged_out(sender: Any, request: Any, user: Any, **_: Any) -> None:
     if user is not None:
-        record("logout", by=Actor(via="admin", name=user.get_username()))
+        _note("logout", user.get_username(), request)
 
 
-def _login_failed(sender: Any, credentials: dict[str, Any], **_: Any) -> None:
-    name = str(credentials.get("username", ""))[:150].replace("\0", "")
-    record("login failed", by=Actor(via="admin", name=name))
+def _login_failed(sender: Any, credentials: dict[str, Any], request: Any = None, **_: Any) -> None:
+    _note("login failed", typed(str(credentials.get("username", ""))), request)
+
+
+def _note(action: str, name: str, request: Any) -> None:
+    address = None if request is None else client_address(request)
+    record(action, by=Actor(via="admin", name=name), data={"address": address})

@@ -1,10 +1,54 @@
-"""Logs as JSON, one object a line, on standard error."""
+"""Logs as JSON, one object a line, on standard error.
+
+Nothing in them is what somebody sent: of an exception, whose message may quote that, only its kind
+and where it was raised are told.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+import traceback
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 import structlog
+
+if TYPE_CHECKING:
+    # The settings import this module.
+    from django.http import HttpRequest
+
+
+def note_tenant(request: HttpRequest, tenant_id: str) -> None:
+    """Has what is logged of this request from now on name the tenant."""
+    request.firebreak_tenant_id = tenant_id  # type: ignore[attr-defined]
+    structlog.contextvars.bind_contextvars(tenant=tenant_id)
+
+
+def tell_exceptions(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Tells of an exception where it was raised, what it is, and the SQLSTATE of a database."""
+    info = event.pop("exc_info", None)
+    if isinstance(info, BaseException):
+        error: BaseException | None = info
+    elif isinstance(info, tuple):
+        error = info[1]
+    else:
+        error = sys.exc_info()[1] if info else None
+    told = []
+    while error is not None:
+        told.append(f"{_kind(error)}\n{_places(error.__traceback__)}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if told:
+        event["exception"] = "caused by ".join(told)
+    return event
+
+
+def _kind(error: BaseException) -> str:
+    state = getattr(error, "sqlstate", None)
+    return type(error).__qualname__ + (f" {state}" if state else "")
+
+
+def _places(trace: TracebackType | None) -> str:
+    return "".join(traceback.format_tb(trace))
 
 
 def configuration(level: str) -> dict[str, Any]:
@@ -35,7 +79,7 @@ def configuration(level: str) -> dict[str, Any]:
                 "foreign_pre_chain": shared,
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                    structlog.processors.format_exc_info,
+                    tell_exceptions,
                     structlog.processors.JSONRenderer(),
                 ],
             }

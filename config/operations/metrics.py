@@ -10,6 +10,7 @@ import hmac
 from collections.abc import Callable, Iterable
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -67,4 +68,8 @@ def show(request: HttpRequest) -> HttpResponse:
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry, path=str(settings.METRICS_DIR))  # type: ignore[no-untyped-call]
     registry.register(_FromSources())
-    return HttpResponse(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+    try:
+        page = generate_latest(registry)
+    except DatabaseError:
+        return HttpResponse(status=503, headers={"Retry-After": "1"})
+    return HttpResponse(page, content_type=CONTENT_TYPE_LATEST)

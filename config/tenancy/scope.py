@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
-from config.database import isolation, routing
+from config.database import isolation, patience, routing
 from config.database.statements import run
 
 _ENTER: Final = (
@@ -50,6 +50,16 @@ def staff(tenant_ids: Iterable[str], *, using: str = DEFAULT_DB_ALIAS) -> Iterat
 
 
 @contextmanager
+def everything(*, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
+    """One transaction of the owner's path, which sees every tenant."""
+    with transaction.atomic(using=using):
+        limits = patience.limits()
+        if limits is not None:
+            run(f"SELECT {patience.SET}", limits, using=using)
+        yield
+
+
+@contextmanager
 def _scope(enter: str, tenants: frozenset[str], *, using: str) -> Iterator[None]:
     connection: Any = connections[using]
     entered: frozenset[str] | None = getattr(connection, "firebreak_tenants", None)
@@ -61,7 +71,13 @@ def _scope(enter: str, tenants: frozenset[str], *, using: str) -> Iterator[None]
         return
     nested = connection.in_atomic_block
     with transaction.atomic(using=using):
-        run(enter, [",".join(sorted(tenants))], using=using)
+        named = ",".join(sorted(tenants))
+        limits = patience.limits()
+        if limits is None:
+            run(enter, [named], using=using)
+        else:
+            # Together, because every request would pay for one more statement.
+            run(f"{enter}, {patience.SET}", [named, *limits], using=using)
         connection.firebreak_tenants = tenants
         try:
             yield

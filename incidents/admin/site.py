@@ -40,6 +40,7 @@ _GROUPS = (
             ("Cost records", "incidents.costrecord", "payments"),
             ("Cost anomalies", "incidents.costanomaly", "trending_up"),
             ("Signing keys", "exports.signingkey", "verified"),
+            ("Audit log", "operations.auditevent", "history"),
         ),
     ),
     (

@@ -65,6 +65,10 @@ class Migration(migrations.Migration):
             index=models.Index(fields=["tenant", "created_at"], name="ended_alert_created"),
         ),
         migrations.AddIndex(
+            model_name="outcometally",
+            index=models.Index(fields=["hour"], name="tally_hour"),
+        ),
+        migrations.AddIndex(
             model_name="incident",
             index=models.Index(
                 condition=models.Q(("resolved_at__isnull", False)),

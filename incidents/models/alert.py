@@ -127,6 +127,10 @@ class OutcomeTally(models.Model):
                 name="tally_adds_up",
             ),
         ]
+        indexes: ClassVar = [
+            # What /metrics counts, over all tenants.
+            models.Index(fields=["hour"], name="tally_hour"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.tenant_id} {self.hour:%Y-%m-%d %H}h"

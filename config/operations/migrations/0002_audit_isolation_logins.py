@@ -2,7 +2,7 @@
 
 from django.db import migrations, models
 
-from config.database.isolation import APPEND, isolate
+from config.database.isolation import STAFF_ROLE, isolate, share
 from config.database.protection import CREATE_FUNCTION
 
 
@@ -34,6 +34,8 @@ class Migration(migrations.Migration):
         ),
         # The triggers let what retention and erasure have logged pass from now on.
         migrations.RunSQL(CREATE_FUNCTION, migrations.RunSQL.noop),
-        # What concerns no tenant is for superusers; staff see the entries of their tenants.
-        *isolate("operations_auditevent", privileges=APPEND),
+        # A request writes, for its own tenant. What concerns no tenant is for superusers to read;
+        # staff read the entries of their tenants.
+        *isolate("operations_auditevent", privileges="INSERT"),
+        *share("operations_auditevent", privileges="SELECT", roles=STAFF_ROLE),
     ]

@@ -13,7 +13,7 @@ from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
-from django.db.models import CompositePrimaryKey, Field, ForeignKey, Model
+from django.db.models import CompositePrimaryKey, ForeignKey, Model
 
 from config.actors import Actor
 from config.database.statements import run
@@ -123,10 +123,9 @@ def _reach(model: type[Model], models: list[type[Model]]) -> set[type[Model]]:
 
 
 def _key(model: type[Model]) -> list[str]:
-    pk: Field[Any, Any] = model._meta.pk
-    if isinstance(pk, CompositePrimaryKey):
-        return [cast(str, field.column) for field in pk.fields]
-    return [cast(str, pk.column)]
+    pk: Any = model._meta.pk
+    fields: list[Any] = list(pk.fields) if isinstance(pk, CompositePrimaryKey) else [pk]
+    return [field.column for field in fields]
 
 
 def _erase_in_steps(model: type[Model], tenant_id: str, by: Actor) -> Iterator[tuple[str, int]]:
@@ -178,7 +177,8 @@ def _logged(tenant_id: str, table: str, rows: int, by: Actor) -> Any:
 def _forget_admin_log(tenant_id: str) -> None:
     """The admin's own log names what people changed by its title."""
     log = LogEntry._meta.db_table
-    for model in [*owned(), Tenant]:
+    models: list[type[Model]] = [*owned(), Tenant]
+    for model in models:
         column = "id" if model is Tenant else "tenant_id"
         if len(_key(model)) > 1:
             continue  # Nothing with such a key has a screen.

@@ -30,9 +30,14 @@ ROLES: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "incidents": ("view_*", "add_incident", "change_incident"),
         "lessons": ("view_*", "add_lesson", "change_lesson"),
     },
-    COMPLIANCE: _VIEWER | {"exports": ("view_*", "add_bundle", "add_bundlereview")},
+    COMPLIANCE: _VIEWER
+    | {
+        "operations": ("view_auditevent",),
+        "exports": ("view_*", "add_bundle", "add_bundlereview"),
+    },
     ADMINISTRATOR: {
         "tenancy": ("view_tenant", "change_tenant", "view_apikey", "add_apikey", "change_apikey"),
+        "operations": ("view_auditevent",),
         "incidents": ("view_*", "add_*", "change_*", "delete_severitytarget"),
         "lessons": ("view_*", "add_*", "change_*"),
         "exports": ("view_*", "add_*", "change_*"),

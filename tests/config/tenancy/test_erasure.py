@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.apps import apps
@@ -11,6 +12,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import CommandError, call_command
 from django.db import connection
+from pytest_django import Settings
 
 from config import clock
 from config.actors import COMMAND_LINE
@@ -40,6 +42,11 @@ from tests.factories.people import person
 from tests.factories.tenancy import TenantFactory, issue_key
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _no_key_is_left(settings: Settings, tmp_path: Path) -> None:
+    settings.DATA_DIR = tmp_path
 
 
 def full() -> Tenant:
