@@ -390,7 +390,7 @@ def write_tally(tenant_id: str, counts: dict[Outcome, int], *, at: datetime) -> 
 _HOLD: Final = f"""
 WITH recorded AS ({{insert}} RETURNING 1)
 SELECT i.id, i.severity FROM incidents_incident i
-WHERE i.id = ANY(%s::uuid[]) AND i.status <> '{Status.RESOLVED}'
+WHERE i.tenant_id = %s AND i.id = ANY(%s::uuid[]) AND i.status <> '{Status.RESOLVED}'
     AND (SELECT count(*) FROM recorded) > 0
 ORDER BY i.id FOR NO KEY UPDATE
 """  # noqa: S608 - only our own constants and column names are interpolated
@@ -408,7 +408,7 @@ WITH touched AS (
             ELSE GREATEST(i.severity, CASE {_ESCALATED} ELSE i.severity END) END
     FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::text[],
         %s::timestamptz[], %s::timestamptz[]) AS d(id, calls, alerts, cost, first, last)
-    WHERE i.id = d.id
+    WHERE i.tenant_id = %s AND i.id = d.id
     RETURNING {_RETURNED}
 ), tallied AS ({_TALLY})
 SELECT * FROM touched
@@ -432,7 +432,7 @@ def write_alerts(
     ids = sorted(deltas)
     packed_ids = arrays.uuids([id_.bytes for id_ in ids])
     try:
-        severities = dict(run(_HOLD.format(insert=insert), [*parameters, packed_ids]))
+        severities = dict(run(_HOLD.format(insert=insert), [*parameters, tenant_id, packed_ids]))
     except IntegrityError as error:
         if isinstance(error.__cause__, UniqueViolation):
             return None  # somebody recorded one of these calls before us
@@ -449,6 +449,7 @@ def write_alerts(
             arrays.texts([str(deltas[id_].cost) for id_ in ids]),
             arrays.timestamps([deltas[id_].first for id_ in ids]),
             arrays.timestamps([deltas[id_].last for id_ in ids]),
+            tenant_id,
             *tally_parameters(tenant_id, counts, at=at),
         ],
     )
