@@ -28,7 +28,8 @@ TUNING = {
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
-    "wal_compression": "on",
+    # Pages of keys that are digests do not get smaller, and trying costs more than writing them.
+    "wal_compression": "off",
     "max_connections": "200",
     "jit": "off",
     "random_page_cost": "1.1",
