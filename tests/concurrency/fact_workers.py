@@ -11,8 +11,9 @@ from decimal import Decimal
 from django.db import transaction
 
 from config.actors import Actor
+from config.errors import Invalid
 from config.tenancy.models import Tenant
-from incidents.enums import FailureType, Outcome, RuleMode, Severity
+from incidents.enums import FailureType, Outcome, RuleMode, Severity, WebhookEvent
 from incidents.models import PolicyRule
 from incidents.services import (
     aggregation,
@@ -25,6 +26,7 @@ from incidents.services import (
     violations,
 )
 from incidents.services.reports import Report
+from incidents.services.webhooks import endpoints
 
 
 def report_facts(*, tenant_id: str, seed: int, each: int) -> dict[str, int]:
@@ -132,3 +134,17 @@ def report_beside_an_open_change(*, tenant_id: str, seed: int, each: int) -> lis
     outside = aggregation.absorb(tenant=tenant, alerts=[report]).outcomes[0]
     assert outside != Outcome.PREVENTED
     return [Outcome(inside).label]
+
+
+def create_webhook(*, tenant_id: str, seed: int, each: int) -> list[str]:
+    """Makes one endpoint of the tenant, if there is a place; what it was told."""
+    try:
+        endpoints.create(
+            by=Actor(via=f"worker {seed}"),
+            tenant=Tenant.objects.get(pk=tenant_id),
+            url=f"https://example.com/{seed}",
+            events=[WebhookEvent.OPENED],
+        )
+    except Invalid as error:
+        return [one.detail for one in error.errors]
+    return []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from config.tenancy.models import Tenant
-from incidents.enums import Outcome
+from incidents.enums import Outcome, WebhookEvent
 from incidents.models import (
     CostAnomaly,
     CostRecord,
@@ -24,8 +24,10 @@ from incidents.models import (
     Step,
     Trace,
     Violation,
+    WebhookEndpoint,
 )
 from incidents.services import rules
+from incidents.services.webhooks import endpoints
 from tests.concurrency import fact_workers
 from tests.concurrency.processes import run_all
 from tests.factories.facts import BY, make_rule
@@ -92,3 +94,14 @@ def test_a_rule_that_another_connection_has_not_committed_does_not_bind() -> Non
         everybody(fact_workers.report_beside_an_open_change, tenant_id=tenant.pk)
         == [[Outcome.PREVENTED.label]] * WORKERS
     )
+
+
+def test_the_last_webhook_of_a_tenant_is_made_once() -> None:
+    tenant = Tenant.objects.create(id="hooks")
+    for number in range(endpoints.MAX_ENDPOINTS - 1):
+        endpoints.create(
+            by=BY, tenant=tenant, url=f"https://example.com/n{number}", events=[WebhookEvent.OPENED]
+        )
+    answers = everybody(fact_workers.create_webhook, tenant_id=tenant.pk)
+    assert sorted(map(len, answers)) == [0, *[1] * (WORKERS - 1)]
+    assert WebhookEndpoint.objects.count() == endpoints.MAX_ENDPOINTS

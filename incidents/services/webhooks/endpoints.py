@@ -10,6 +10,7 @@ from django.db import transaction
 
 from config import clock
 from config.actors import Actor
+from config.database.statements import run
 from config.errors import Invalid
 from config.operations import audit
 from config.tenancy.models import Tenant
@@ -20,6 +21,8 @@ from incidents.services.webhooks.transport import url_error
 
 # Every event is held against every endpoint of its tenant.
 MAX_ENDPOINTS: Final = 50
+# The first half of the advisory lock's key: the word "hook" in ASCII.
+_ENDPOINTS_LOCK: Final = 0x686F6F6B
 
 CHANGEABLE: Final = frozenset(
     {
@@ -54,6 +57,8 @@ def create(
         raise Invalid.field("/url", error)
     at = clock.now()
     with transaction.atomic():
+        # One at a time for a tenant: two that count at once would both find the last place free.
+        run("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_ENDPOINTS_LOCK, tenant.pk])
         if WebhookEndpoint.objects.for_tenant(tenant).count() >= MAX_ENDPOINTS:
             raise Invalid.field("", f"a tenant has at most {MAX_ENDPOINTS} endpoints")
         made: WebhookEndpoint = WebhookEndpoint.objects.create(
