@@ -25,6 +25,14 @@ class Status(models.TextChoices):
     RESOLVED = "resolved"
 
 
+class Topic(models.TextChoices):
+    """What a list of incidents is about; historical is what was resolved long ago."""
+
+    ACTIVE = "active"
+    RESOLVED = "resolved"
+    HISTORICAL = "historical"
+
+
 class Outcome(models.IntegerChoices):
     """What became of a report; the six always add up to what was received."""
 

@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Final
 
-import django_filters
-from django import forms
-from django.db.models import Exists, OuterRef, QuerySet
 from rest_framework import serializers
 
-from config import clock
 from config.api import parameters
-from incidents.enums import CauseType, Severity, Status
-from incidents.models import Incident, IncidentAgent, IncidentRun
-from incidents.services import search
-
-Incidents = QuerySet[Incident]
-
-DEFAULT_RETENTION_DAYS = 30
-TOPICS = ("active", "resolved", "historical")
-ORDERINGS = (
-    "created_at",
-    "resolved_at",
-    "last_seen_at",
-    "severity",
-    "calls_affected",
-    "cost_delta_cents",
-)
-
-
-class SimpleListField(forms.Field):
-    """Every value that a query gives for one name, as it is."""
-
-    widget = forms.MultipleHiddenInput
+from incidents.enums import CauseType, Severity, Status, Topic
+from incidents.services.reads import ORDERINGS, Narrowing
 
 
 class IncidentFilterParameters(parameters.Parameters):
     """What lists and counts of incidents can be narrowed by."""
 
     topic = parameters.Choice(
-        TOPICS,
+        Topic.choices,
         required=False,
         help_text=(
             "active: unresolved; resolved; historical: resolved more than `retention_days` ago."
@@ -69,93 +46,37 @@ class IncidentFilterParameters(parameters.Parameters):
         required=False,
         help_text="Words in the title, description, error message or timeline.",
     )
-    as_of = parameters.Timestamp(required=False, help_text="Hides what was created later.")
+    as_of = parameters.Timestamp(
+        required=False, help_text="Hides what has a `created_at` later than this."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if "retention_days" in attrs and attrs.get("topic") != "historical":
+        if "retention_days" in attrs and attrs.get("topic") != Topic.HISTORICAL:
             raise serializers.ValidationError({"retention_days": "goes only with topic=historical"})
         return attrs
 
 
 class IncidentListParameters(parameters.ListParameters, IncidentFilterParameters):
-    """The filters, an ordering and a page.
+    """The filters, an ordering and a page."""
 
-    Walked by ``created_at`` under ``as_of``, each incident comes exactly once while others
-    arrive. The other orderings go by what changes: they show the present, and an incident that
-    moves during a walk may come twice or not at all.
-    """
-
-    ordering = parameters.Ordering(ORDERINGS, required=False)
-
-
-class CategoriesFilter(django_filters.Filter):
-    """Any of the categories that were given."""
-
-    field_class = SimpleListField
-
-    def filter(self, queryset: Incidents, value: list[str]) -> Incidents:
-        return queryset.filter(category__in=value) if value else queryset
-
-
-class IncidentFilter(django_filters.FilterSet):
-    """What each of those parameters means for a queryset of incidents.
-
-    A view lets :class:`IncidentFilterParameters` refuse what is wrong first, by name; what comes
-    here is of the right form.
-    """
-
-    topic = django_filters.CharFilter(method="by_topic")
-    status = django_filters.MultipleChoiceFilter(choices=Status.choices)
-    severity = django_filters.MultipleChoiceFilter(
-        choices=[(severity.label, severity.label) for severity in Severity],
-        method="by_severity",
+    ordering = parameters.Ordering(
+        ORDERINGS,
+        help_text=(
+            "With `-` it descends; ties go by `id` the same way, and what has no `resolved_at` "
+            "comes last either way. By `created_at`, which never changes, a walk under `as_of` "
+            "with filters on what never changes returns each incident exactly once while others "
+            "arrive and these change. The other orderings go by what changes, as do filters on "
+            "`status`, `severity`, `assignee`, `topic` and `resolved_at`: they show the present, "
+            "each page as it is when it is asked for. An incident whose value stays the same "
+            "during the walk is returned exactly once; one whose value changes may come twice or "
+            "not at all."
+        ),
     )
-    category = CategoriesFilter()
-    cause_type = django_filters.ChoiceFilter(choices=CauseType.choices)
-    trigger_type = django_filters.CharFilter()
-    agent_id = django_filters.CharFilter(method="by_agent", strip=False)
-    run_id = django_filters.CharFilter(method="by_run", strip=False)
-    assignee = django_filters.CharFilter(strip=False)
-    is_synthetic = django_filters.BooleanFilter()
-    created_after = django_filters.IsoDateTimeFilter("created_at", "gte")
-    created_before = django_filters.IsoDateTimeFilter("created_at", "lt")
-    resolved_after = django_filters.IsoDateTimeFilter("resolved_at", "gte")
-    resolved_before = django_filters.IsoDateTimeFilter("resolved_at", "lt")
-    search = django_filters.CharFilter(method="by_words", strip=False)
-    as_of = django_filters.IsoDateTimeFilter("created_at", "lte")
 
-    class Meta:
-        model = Incident
-        fields: ClassVar[list[str]] = []
 
-    def __init__(self, data: Any, queryset: Incidents, *, tenant: str | None = None) -> None:
-        """``tenant`` says whose incidents ``queryset`` holds, where it holds only one's."""
-        super().__init__(data, queryset)
-        self.tenant_id = tenant
+def narrowing_of(query: Mapping[str, Any]) -> Narrowing:
+    """What these parameters narrow a list to; the others (a page, an ordering) do not."""
+    return Narrowing(**{name: query[name] for name in _NARROWING if name in query})
 
-    def by_topic(self, queryset: Incidents, name: str, value: str) -> Incidents:
-        if value == "active":
-            return queryset.exclude(status=Status.RESOLVED)
-        queryset = queryset.filter(status=Status.RESOLVED)
-        if value == "historical":
-            days = int(self.data.get("retention_days", DEFAULT_RETENTION_DAYS))
-            queryset = queryset.filter(resolved_at__lt=clock.now() - timedelta(days=days))
-        return queryset
 
-    def by_severity(self, queryset: Incidents, name: str, value: list[str]) -> Incidents:
-        return queryset.filter(severity__in=[Severity.named(label) for label in value])
-
-    def by_agent(self, queryset: Incidents, name: str, value: str) -> Incidents:
-        links = IncidentAgent.objects.filter(
-            tenant_id=OuterRef("tenant_id"), agent_id=value, incident_id=OuterRef("pk")
-        )
-        return queryset.filter(Exists(links))
-
-    def by_run(self, queryset: Incidents, name: str, value: str) -> Incidents:
-        links = IncidentRun.objects.filter(
-            tenant_id=OuterRef("tenant_id"), run_id=value, incident_id=OuterRef("pk")
-        )
-        return queryset.filter(Exists(links))
-
-    def by_words(self, queryset: Incidents, name: str, value: str) -> Incidents:
-        return search.matching(queryset, value, tenant=self.tenant_id)
+_NARROWING: Final = frozenset(field.name for field in fields(Narrowing))

@@ -53,20 +53,40 @@ def paginate(
     or dictionaries and must hold every ordering column. Nulls come last either way. One query of
     ``page_size + 1`` rows, no count. Invalid, naming ``/cursor``, for a cursor that is not one.
     """
-    columns = _columns(queryset, ordering)
-    place = _Place.decode(cursor, columns) if cursor is not None else None
+    columns = columns_of(queryset, ordering)
+
+    def fetch(place: Place | None, limit: int) -> list[Any]:
+        backward = place is not None and place.backward
+        found = queryset if place is None else queryset.filter(_beyond(columns, place))
+        return list(found.order_by(*(column.order(backward) for column in columns))[:limit])
+
+    return turn(fetch, columns=columns, request=request, page_size=page_size, cursor=cursor)
+
+
+def turn(
+    fetch: Callable[[Place | None, int], list[Any]],
+    *,
+    columns: Sequence[Column],
+    request: Request,
+    page_size: int,
+    cursor: str | None,
+) -> Page:
+    """The page that a cursor names, or the first, of a list that ``fetch`` reads.
+
+    It is given the place to begin beyond (None: the beginning) and how many rows at most;
+    backward it answers them in reverse. Rows must hold every one of ``columns``. Invalid, naming
+    ``/cursor``, for a cursor that is not one.
+    """
+    place = Place.decode(cursor, columns) if cursor is not None else None
     backward = place is not None and place.backward
-    if place is not None:
-        queryset = queryset.filter(_beyond(columns, place))
-    queryset = queryset.order_by(*(column.order(backward) for column in columns))
-    rows = list(queryset[: page_size + 1])
+    rows = fetch(place, page_size + 1)
     more = len(rows) > page_size
     rows = rows[:page_size]
     if backward:
         rows.reverse()
 
     def link(row: Any, towards_previous: bool) -> str:
-        return _Place(towards_previous, [column.of(row) for column in columns]).link(
+        return Place(towards_previous, [column.of(row) for column in columns]).link(
             request, columns
         )
 
@@ -96,7 +116,9 @@ class CursorPagination(BasePagination):
 
 
 @dataclass(frozen=True, slots=True)
-class _Column:
+class Column:
+    """One of the columns that a list is ordered by."""
+
     name: str
     descending: bool
     nullable: bool
@@ -130,7 +152,7 @@ class _Column:
         return Q(**{self.name: value})
 
 
-def _beyond(columns: Sequence[_Column], place: _Place) -> Q:
+def _beyond(columns: Sequence[Column], place: Place) -> Q:
     """The rows after a place: beyond in the first column, or the same there and then beyond..."""
     condition = Q(pk__in=[])
     for column, value in reversed(list(zip(columns, place.values, strict=True))):
@@ -145,14 +167,15 @@ def _beyond(columns: Sequence[_Column], place: _Place) -> Q:
     return condition
 
 
-def _columns(queryset: models.QuerySet[Any], ordering: str | Sequence[str]) -> list[_Column]:
+def columns_of(queryset: models.QuerySet[Any], ordering: str | Sequence[str]) -> list[Column]:
+    """The columns of an ordering, as :func:`paginate` takes it."""
     if isinstance(ordering, str):
         sign = "-" if ordering.startswith("-") else ""
         ordering = (ordering, f"{sign}{queryset.model._meta.pk.name}")
     return [_column(queryset, name.removeprefix("-"), name.startswith("-")) for name in ordering]
 
 
-def _column(queryset: models.QuerySet[Any], name: str, descending: bool) -> _Column:
+def _column(queryset: models.QuerySet[Any], name: str, descending: bool) -> Column:
     annotation = queryset.query.annotations.get(name)
     if annotation is not None:
         field = annotation.output_field
@@ -163,27 +186,27 @@ def _column(queryset: models.QuerySet[Any], name: str, descending: bool) -> _Col
         except FieldDoesNotExist:
             raise LookupError(f"{queryset.model.__name__} cannot be ordered by {name}") from None
         nullable = bool(field.null)
-    return _Column(name, descending, nullable, _reader(field))
+    return Column(name, descending, nullable, _reader(field))
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """The ordering values of a row, and which way to go from it."""
 
     backward: bool
     values: list[Any]
 
-    def link(self, request: Request, columns: Sequence[_Column]) -> str:
+    def link(self, request: Request, columns: Sequence[Column]) -> str:
         query = request.query_params.copy()
         query["cursor"] = self._encode(columns)
         return request.build_absolute_uri(f"{escape_uri_path(request.path)}?{query.urlencode()}")
 
-    def _encode(self, columns: Sequence[_Column]) -> str:
+    def _encode(self, columns: Sequence[Column]) -> str:
         content = [_signature(columns), self.backward, [_writable(value) for value in self.values]]
         return base64.urlsafe_b64encode(msgspec.json.encode(content)).decode().rstrip("=")
 
     @classmethod
-    def decode(cls, text: str, columns: Sequence[_Column]) -> _Place:
+    def decode(cls, text: str, columns: Sequence[Column]) -> Place:
         """The place that a cursor names. A caller may forge one; its types are checked."""
         try:
             padded = text + "=" * (-len(text) % 4)
@@ -205,11 +228,11 @@ _decode_content = msgspec.json.Decoder(
 ).decode
 
 
-def _signature(columns: Sequence[_Column]) -> str:
+def _signature(columns: Sequence[Column]) -> str:
     return ",".join(f"{'-' if column.descending else ''}{column.name}" for column in columns)
 
 
-def _read(column: _Column, value: Any) -> Any:
+def _read(column: Column, value: Any) -> Any:
     if value is None and column.nullable:
         return None
     return column.read(value)

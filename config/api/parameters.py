@@ -149,7 +149,7 @@ class ListParameters(Parameters):
 
     page_size = Integer(min_value=1, max_value=MAX_PAGE_SIZE, default=DEFAULT_PAGE_SIZE)
     cursor = Text(max_length=4000, required=False, help_text="From `next` or `previous`.")
-    as_of = Timestamp(required=False, help_text="Hides what was created later.")
+    as_of = Timestamp(required=False, help_text="Hides what has a `created_at` later than this.")
 
 
 def refuse_all(query: QueryDict) -> None:

@@ -21,9 +21,9 @@ from incidents.admin.acts import ACTS, MAX_AT_ONCE, Act, perform
 from incidents.admin.charts import sparkline
 from incidents.admin.forms import IncidentFilterForm, OpenForm
 from incidents.enums import Severity
-from incidents.filters import IncidentFilter
 from incidents.models import Incident
-from incidents.services import glances, lifecycle
+from incidents.services import glances, lifecycle, reads
+from incidents.services.reads import Narrowing
 
 SCREEN: Final = "incidents"
 PAGE_SIZE: Final = 50
@@ -112,25 +112,24 @@ class IncidentAdmin(TenantModelAdmin):
 
     def _narrowed(self, request: HttpRequest, given: dict[str, Any]) -> QuerySet[Incident]:
         """The incidents that the filters leave; the same filters that the API has."""
-        data = QueryDict(mutable=True)
-        for name in ("status", "category", "trigger_type", "agent_id", "run_id", "assignee"):
-            if given.get(name):
-                data[name] = given[name]
-        data.setlist("severity", given.get("severity") or [])
         topic = given.get("topic") or ("all" if given.get("status") else "active")
-        if topic != "all":
-            data["topic"] = topic
-        if given.get("search"):
-            data["search"] = given["search"]
-        for name in ("created_after", "created_before"):
-            if given.get(name):
-                data[name] = _midnight(given[name]).isoformat()
+        narrowing = Narrowing(
+            topic=None if topic == "all" else topic,
+            status=_listed(given.get("status")),
+            severity=given.get("severity") or (),
+            category=_listed(given.get("category")),
+            created_after=_midnight(given.get("created_after")),
+            created_before=_midnight(given.get("created_before")),
+            **{
+                name: given.get(name) or None
+                for name in ("trigger_type", "agent_id", "run_id", "assignee", "search")
+            },
+        )
         whose = self._only_tenant(request, given)
         queryset: QuerySet[Incident] = self.get_queryset(request)
         if whose:
             queryset = queryset.filter(tenant_id=whose)
-        narrowed: QuerySet[Incident] = IncidentFilter(data, queryset, tenant=whose).qs
-        return narrowed
+        return reads.narrow(queryset, narrowing, tenant=whose)
 
     def _only_tenant(self, request: HttpRequest, given: dict[str, Any]) -> str | None:
         """The tenant whose incidents alone are shown, if it is one."""
@@ -352,5 +351,9 @@ def _list(query: str = "") -> str:
     return reverse("admin:incidents_incident_changelist") + (f"?{query}" if query else "")
 
 
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), tzinfo=UTC)
+def _midnight(day: date | None) -> datetime | None:
+    return datetime.combine(day, time(), tzinfo=UTC) if day else None
+
+
+def _listed(value: str | None) -> list[str]:
+    return [value] if value else []

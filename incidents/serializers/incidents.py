@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from rest_framework import serializers
 
@@ -31,7 +31,7 @@ from incidents.enums import (
     Status,
 )
 from incidents.models import Alert, Event, Incident
-from incidents.services import signatures
+from incidents.services import reads, signatures
 
 SEVERITIES = [severity.label for severity in Severity]
 
@@ -67,7 +67,7 @@ class IncidentSummary(serializers.Serializer):
     is_synthetic = serializers.BooleanField()
 
     def to_representation(self, instance: Incident) -> dict[str, Any]:
-        # By hand: a list page and every single report end here.
+        # By hand: every single report ends here. Lists have `summary_of`.
         return {
             "id": instance.pk,
             "title": instance.title,
@@ -91,6 +91,15 @@ class IncidentSummary(serializers.Serializer):
             "resolution_method": instance.resolution_method,
             "is_synthetic": instance.is_synthetic,
         }
+
+
+def summary_of(row: reads.Row) -> dict[str, Any]:
+    """A row of ``reads.page`` as callers see it; the row itself becomes that."""
+    row["severity"] = _SEVERITY_OF[row["severity"]]
+    return row
+
+
+_SEVERITY_OF: Final = {int(severity): severity.label for severity in Severity}
 
 
 class IncidentDetail(IncidentSummary):

@@ -53,7 +53,7 @@ def detect(*, tenant: Tenant, window_hours: int = 24, limit: int = 10) -> Patter
         since=since,
         incidents=_count(tenant.pk, since),
         patterns=[
-            *_clusters(tenant.pk, since, limit),
+            *clusters(tenant=tenant.pk, since=since, limit=limit),
             *_spikes(tenant.pk, now - timedelta(hours=1), limit),
             *_cascades(tenant.pk, since, limit),
         ],
@@ -69,7 +69,8 @@ def _count(tenant: str, since: datetime) -> int:
     return int(count)
 
 
-def _clusters(tenant: str, since: datetime, limit: int) -> list[Pattern]:
+def clusters(*, tenant: str, since: datetime, limit: int) -> list[Pattern]:
+    """The categories of at least three incidents since then."""
     relation, parameters = rollup.source(
         rollup.CATEGORIES, ("category", "incidents"), tenant=tenant, since=since
     )

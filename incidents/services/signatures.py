@@ -14,8 +14,8 @@ from typing import Final
 
 import msgspec
 
-from config.tenancy.querysets import TenantScopedQuerySet
 from incidents.models import Incident
+from incidents.services.reads import Narrowing
 
 VERSION: Final = "v1"
 
@@ -85,9 +85,7 @@ def explain_incident(incident: Incident) -> str | None:
     )
 
 
-def recurrences(*, incident: Incident) -> TenantScopedQuerySet:
-    """The other incidents of the tenant with the same signature; none when it has none."""
-    others = Incident.objects.for_tenant(incident.tenant_id).exclude(pk=incident.pk)
-    if incident.signature is None:
-        return others.none()
-    return others.filter(signature=incident.signature)
+def recurrences(*, incident: Incident) -> Narrowing:
+    """Which incidents are the others of the same signature; none are when it has none."""
+    # No signature is empty.
+    return Narrowing(signature=incident.signature or "", other_than=incident.pk)

@@ -19,7 +19,7 @@ from incidents.serializers.facts import EvidenceBody, PostmortemAnswer, Postmort
 from incidents.serializers.incidents import IncidentSummary
 from incidents.serializers.runs import EvidenceRow
 from incidents.services import evidence, postmortem_stub, signatures
-from incidents.services.aggregation.writing import SUMMARY_COLUMNS
+from incidents.views.summaries import page_of_summaries
 
 
 class EvidenceViewSet(IdempotentMixin, TenantViewSet):
@@ -57,8 +57,7 @@ class EvidenceViewSet(IdempotentMixin, TenantViewSet):
 
     @extend_schema(summary="The same failure at other times", responses=IncidentSummary(many=True))
     def recurrences(self, request: Request, pk: UUID) -> Response:
-        found = signatures.recurrences(incident=self._incident(pk))
-        return self.page(found.only(*SUMMARY_COLUMNS), IncidentSummary)
+        return page_of_summaries(self, signatures.recurrences(incident=self._incident(pk)))
 
     @extend_schema(
         summary="Begin the post-mortem", request=PostmortemBody, responses={201: PostmortemAnswer}

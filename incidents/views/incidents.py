@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
-from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,7 +21,7 @@ from config.api.views import TenantViewSet
 from config.errors import FieldError, Invalid
 from incidents.enums import ResolutionMethod, Severity
 from incidents.errors import IncidentNotFound
-from incidents.filters import IncidentFilter, IncidentFilterParameters, IncidentListParameters
+from incidents.filters import IncidentFilterParameters, IncidentListParameters, narrowing_of
 from incidents.models import Incident
 from incidents.serializers.incidents import (
     AcknowledgeBody,
@@ -40,9 +39,9 @@ from incidents.serializers.incidents import (
     ResolveBody,
     SeverityBody,
 )
-from incidents.services import lifecycle
+from incidents.services import lifecycle, reads
 from incidents.services.aggregation import writing
-from incidents.services.aggregation.writing import SUMMARY_COLUMNS
+from incidents.views.summaries import page_of_summaries
 
 # No transaction that creates incidents lasts longer than this.
 _SETTLED = timedelta(minutes=5)
@@ -79,13 +78,12 @@ class IncidentViewSet(IdempotentMixin, TenantViewSet):
     def list(self, request: Request) -> Response:
         if (as_of := self.query.get("as_of")) and as_of > clock.now() - _SETTLED:
             writing.await_openings(self.tenant.pk)
-        found = self._found(request)
-        return self.page(found.only(*SUMMARY_COLUMNS), IncidentSummary)
+        return page_of_summaries(self, narrowing_of(self.query))
 
     @extend_schema(summary="Count incidents", responses=CountAnswer)
     def count(self, request: Request) -> Response:
-        found = self._found(request)
-        return Response({"count": found.count()})
+        number = reads.count(tenant=self.tenant.pk, narrowing=narrowing_of(self.query))
+        return Response({"count": number})
 
     @extend_schema(summary="One incident", responses=IncidentDetail)
     def retrieve(self, request: Request, pk: UUID) -> Response:
@@ -176,12 +174,6 @@ class IncidentViewSet(IdempotentMixin, TenantViewSet):
     @extend_schema(summary="The alerts of an incident", responses=AlertRow(many=True))
     def list_alerts(self, request: Request, pk: UUID) -> Response:
         return self.page(self._incident(pk).alerts.all(), AlertRow, ordering="-id")
-
-    def _found(self, request: Request) -> QuerySet[Incident]:
-        found: QuerySet[Incident] = IncidentFilter(
-            request.query_params, self.get_queryset(), tenant=self.tenant.pk
-        ).qs
-        return found
 
     def _incident(self, pk: UUID) -> Incident:
         incident: Incident | None = self.get_queryset().filter(pk=pk).first()

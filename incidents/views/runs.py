@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from config.api import parameters
 from config.api.parameters import ListParameters, Parameters
 from incidents.enums import FailureType, RunStatus
-from incidents.models import Incident, IncidentRun, Run, Trace
+from incidents.models import Run, Trace
 from incidents.serializers.incidents import IncidentSummary, names_of
 from incidents.serializers.runs import (
     CompleteBody,
@@ -28,8 +28,9 @@ from incidents.serializers.runs import (
     TraceSummary,
 )
 from incidents.services import failures, runs, traces
-from incidents.services.aggregation.writing import SUMMARY_COLUMNS
+from incidents.services.reads import Narrowing
 from incidents.views.reporting import ReportingViewSet, checked_run_id, given, summary
+from incidents.views.summaries import page_of_summaries
 
 _OF_TRACE = [name for name in names_of(TraceSummary()) if name != "step_count"]
 
@@ -159,9 +160,7 @@ class RunViewSet(ReportingViewSet):
     )
     def incidents(self, request: Request, run_id: str) -> Response:
         runs.get(tenant=self.tenant, run_id=run_id)
-        links = IncidentRun.objects.for_tenant(self.tenant).filter(run_id=run_id)
-        found = Incident.objects.for_tenant(self.tenant).filter(pk__in=links.values("incident_id"))
-        return self.page(found.only(*SUMMARY_COLUMNS), IncidentSummary)
+        return page_of_summaries(self, Narrowing(run_id=run_id))
 
     @extend_schema(
         summary="What else is recorded of a run that failed", responses=ContaminationAnswer

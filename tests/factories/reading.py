@@ -28,11 +28,12 @@ def incident(
     resolved_after: timedelta | None = None,
     method: str = ResolutionMethod.MANUAL,
     runs: tuple[str, ...] = (),
+    created_later: timedelta = timedelta(),
     **fields: Any,
 ) -> Incident:
     """An incident that is saved; open, unless it was acknowledged or resolved after a time."""
     id_ = clock.uuid7()
-    created_at = fields.pop("created_at", started_at)
+    created_at = fields.pop("created_at", started_at + created_later)
     if resolved_after is not None:
         fields |= {
             "status": Status.RESOLVED,
@@ -99,6 +100,8 @@ _durations = st.one_of(
 _specifications = st.fixed_dictionaries(
     {
         "started_at": _times,
+        # From when on times to acknowledge and to resolve run; not what windows go by.
+        "created_later": st.just(timedelta()) | _durations,
         "severity": st.sampled_from(Severity),
         "category": st.sampled_from((None, "a", "b", "uncategorized")),
         "cause_type": st.sampled_from(CauseType),
@@ -106,7 +109,16 @@ _specifications = st.fixed_dictionaries(
         "resolved_after": st.none() | _durations,
         "method": st.sampled_from(ResolutionMethod),
         "calls_affected": st.integers(0, 300),
-        "cost_delta_cents": st.integers(0, 10**9).map(lambda units: Decimal(units).scaleb(-4)),
+        "cost_delta_cents": st.one_of(
+            st.sampled_from((Decimal(0), Decimal("1.5"))),
+            st.integers(0, 10**9).map(lambda units: Decimal(units).scaleb(-4)),
+        ),
+        "runs": st.sampled_from(((), (), (), ("run-1",), ("run-2",), ("run-1", "run-2"))),
+        "trigger_type": st.sampled_from(("failure_spike", "freeze")),
+        "signature": st.sampled_from((None, None, "v1:x", "v1:y")),
+        "error_code": st.sampled_from((None, "E", "F")),
+        "assignee": st.sampled_from((None, "ada", "Bob")),
+        "is_synthetic": st.booleans(),
     }
 )
 histories = st.lists(_specifications, max_size=25)

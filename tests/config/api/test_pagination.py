@@ -216,13 +216,13 @@ def test_paginate_forged_cursor_within_its_types(rows: list[ApiKey]) -> None:
 
 @given(st.lists(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), max_size=3))
 def test_cursor_of_any_content_without_another_error(content: list[Any]) -> None:
-    columns = pagination._columns(
+    columns = pagination.columns_of(
         ApiKey.objects.annotate(number=Value(1), flag=Value(True)),
         ("number", "flag", "name"),
     )
     try:
         encoded = cursor_of("number,flag,name", True, content)
-        place = pagination._Place.decode(encoded, columns)
+        place = pagination.Place.decode(encoded, columns)
     except Invalid:
         return
     assert len(place.values) == 3

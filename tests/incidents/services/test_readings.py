@@ -16,11 +16,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from incidents.enums import CauseType, ResolutionMethod, Severity, Status
+from config import clock
+from incidents.enums import CauseType, Outcome, ResolutionMethod, Severity, Status
 from incidents.models import Incident, SeverityTarget
-from incidents.services import metrics, patterns, postmortem, recurrence, rollup, trends
+from incidents.services import (
+    aggregation,
+    metrics,
+    patterns,
+    postmortem,
+    recurrence,
+    rollup,
+    trends,
+)
 from incidents.services import statistics as stats
-from tests.factories.reading import NOW, example, histories
+from incidents.services.reports import Report
+from tests.factories.reading import NOW, example, histories, incident
 
 pytestmark = pytest.mark.django_db
 checked = settings(
@@ -156,14 +166,14 @@ def service_level(
         return metrics.ServiceLevel()
     target = timedelta(seconds=seconds)
     met = breached = pending = 0
-    for incident in incidents:
-        done = done_at(incident)
+    for one in incidents:
+        done = done_at(one)
         if done is not None:
-            met += done - incident.created_at <= target
-            breached += done - incident.created_at > target
-        elif waits(incident):
-            breached += NOW - incident.created_at > target
-            pending += NOW - incident.created_at <= target
+            met += done - one.created_at <= target
+            breached += done - one.created_at > target
+        elif waits(one):
+            breached += NOW - one.created_at > target
+            pending += NOW - one.created_at <= target
     if not met + breached + pending:
         return metrics.ServiceLevel(seconds)
     return metrics.ServiceLevel(seconds, met, breached, pending)
@@ -198,8 +208,8 @@ def test_cost_impact_of_any_history(history: Any, days: int, limit: int, fold: b
             rollup.fold()
         found = metrics.cost_impact(tenant=tenant, baseline_days=days, limit=limit)
         groups: dict[str, list[Incident]] = {}
-        for incident in within(incidents, NOW - timedelta(days=days)):
-            groups.setdefault(label(incident), []).append(incident)
+        for one in within(incidents, NOW - timedelta(days=days)):
+            groups.setdefault(label(one), []).append(one)
         expected = sorted(
             (
                 (
@@ -255,8 +265,8 @@ def test_trends_of_any_history(
         found = trends.trend(tenant=tenant, window_days=days, granularity=granularity, tz=tz)
         costs = trends.cost_trend(tenant=tenant, window_days=days, granularity=granularity, tz=tz)
         groups: dict[date, list[Incident]] = {}
-        for incident in within(incidents, since):
-            groups.setdefault(first_day(incident.started_at, granularity, tz), []).append(incident)
+        for one in within(incidents, since):
+            groups.setdefault(first_day(one.started_at, granularity, tz), []).append(one)
         days_seen = [found_period.period.first_day for found_period in found.periods]
         # Every period there is between the first and the last, once, in order.
         moment, expected_days = since, []
@@ -323,8 +333,8 @@ def test_recurrence_of_any_history(
             rollup.fold()
         groups: dict[tuple[str, str | None], list[Incident]] = {}
         expected = within(incidents, NOW - timedelta(days=days))
-        for incident in expected:
-            groups.setdefault((label(incident), incident.resolution_method), []).append(incident)
+        for one in expected:
+            groups.setdefault((label(one), one.resolution_method), []).append(one)
         found = recurrence.of_tenant(
             tenant=tenant, baseline_days=days, threshold=threshold, limit=limit
         )
@@ -344,8 +354,15 @@ def test_recurrence_of_any_history(
         assert one.distinct_days == len({i.started_at.date() for i in members})
         assert one.first_at == min((i.started_at for i in members), default=None)
         assert one.last_at == max((i.started_at for i in members), default=None)
-        assert (one.occurrences_per_day is None) == (not members)
-        assert sum(group.occurrences for group in one.groups) == len(members)
+        per_day = Fraction(len(members), one.distinct_days or 1)
+        assert one.occurrences_per_day == (float(round(per_day, 2)) if members else None)
+        assert [asdict(group) for group in one.groups] == [
+            recurring(*key, found)
+            for key, found in sorted(
+                (item for item in groups.items() if item[0][0] == "a"),
+                key=lambda item: (-len(item[1]), item[0][1] or ""),
+            )
+        ]
 
 
 def recurring(category: str, method: str | None, members: list[Incident]) -> dict[str, Any]:
@@ -363,13 +380,13 @@ def recurring(category: str, method: str | None, members: list[Incident]) -> dic
     }
 
 
-@given(histories, st.sampled_from((1, 24, 168)), st.booleans())
+@given(histories, st.sampled_from((1, 24, 168)), st.sampled_from((1, 10)), st.booleans())
 @checked
-def test_patterns_of_any_history(history: Any, hours: int, fold: bool) -> None:
+def test_patterns_of_any_history(history: Any, hours: int, limit: int, fold: bool) -> None:
     with example(history) as (tenant, incidents):
         if fold:
             rollup.fold()
-        found = patterns.detect(tenant=tenant, window_hours=hours)
+        found = patterns.detect(tenant=tenant, window_hours=hours, limit=limit)
         recent = within(incidents, NOW - timedelta(hours=hours))
         assert found.incidents == len(recent)
         expected = []
@@ -406,10 +423,26 @@ def test_patterns_of_any_history(history: Any, hours: int, fold: bool) -> None:
                         min(base + 0.05 * (count - 3), 0.98),
                     )
                 )
+        runs = {run for specification in history for run in specification["runs"]}
+        cascades = {
+            run: [
+                one for one, specification in zip(incidents, history, strict=True)
+                if run in specification["runs"] and one in recent
+            ]
+            for run in runs
+        }  # fmt: skip
+        for run, members in sorted(cascades.items(), key=lambda item: (-len(item[1]), item[0])):
+            if (count := len(members)) >= 2:
+                confidence = min(0.75 + 0.1 * (count - 2), 0.95)
+                expected.append(("cascade_failure", run, count, newest(members), confidence))
+        kinds = ("category_cluster", "severity_spike", "cascade_failure")
+        listed = [
+            one for kind in kinds for one in [e for e in expected if e[0] == kind][:limit]
+        ]  # fmt: skip
         assert [
             (p.pattern_type.value, p.dimension, p.count, p.incident_ids, p.confidence)
             for p in found.patterns
-        ] == [(*rest, pytest.approx(confidence)) for *rest, confidence in expected]
+        ] == [(*rest, pytest.approx(confidence)) for *rest, confidence in listed]
 
 
 def newest(members: list[Incident]) -> list[Any]:
@@ -431,6 +464,12 @@ def test_category_learnings_of_any_history(history: Any, days: int, fold: bool) 
         distinct = len({i.started_at.date() for i in members})
         assert (found.occurrences, found.resolved) == (len(members), len(resolved))
         assert found.distinct_days == distinct
+        if members:
+            assert found.resolution_rate == pytest.approx(len(resolved) / len(members), abs=1e-4)
+            per_day = float(round(Fraction(len(members), distinct), 2))
+            assert found.occurrences_per_day == per_day
+        else:
+            assert found.resolution_rate is found.occurrences_per_day is None
         assert found.mean_time_to_resolve_ms == mean_ms(to_resolve(members))
         assert {use.resolution_method: use.count for use in found.resolution_methods} == Counter(
             i.resolution_method for i in resolved
@@ -438,8 +477,14 @@ def test_category_learnings_of_any_history(history: Any, days: int, fold: bool) 
         confidences: dict[str, list[float]] = {}
         for insight in found.insights:
             confidences.setdefault(insight.kind.value, []).append(insight.confidence)
-            assert 0 < len(insight.incident_ids) <= 10
-            assert set(insight.incident_ids) <= {i.pk for i in members}
+            behind = {
+                "seldom_resolved": [i for i in members if i.status != Status.RESOLVED],
+                "frequent": members,
+            }.get(insight.kind.value, resolved)
+            if insight.kind.value == "method_works":
+                method = insight.statement.rstrip(".").rpartition(" ")[2]
+                behind = [i for i in resolved if i.resolution_method == method]
+            assert insight.incident_ids == newest(behind)
         expected: dict[str, list[float]] = {}
         if members:
             r = len(resolved) / len(members)
@@ -463,3 +508,95 @@ def test_category_learnings_of_any_history(history: Any, days: int, fold: bool) 
             kind: [pytest.approx(value, abs=1e-4) for value in values]
             for kind, values in expected.items()
         }
+
+
+@given(histories, st.data())
+@checked
+def test_similar_of_any_history(history: Any, data: st.DataObject) -> None:
+    with example(history) as (tenant, incidents):
+        about = incident(
+            tenant,
+            signature=data.draw(st.sampled_from((None, "v1:x", "v1:z"))),
+            error_code=data.draw(st.sampled_from((None, "E"))),
+            category=data.draw(st.sampled_from((None, "a", "b"))),
+        )
+        since = about.started_at - timedelta(days=90)
+        alike: list[tuple[int, Incident]] = []
+        for one in within(incidents, since):
+            shared = [
+                name
+                for name in ("signature", "error_code", "category")
+                if getattr(about, name) is not None and getattr(one, name) == getattr(about, name)
+            ]
+            if one.status == Status.RESOLVED and shared:
+                alike.append((("signature", "error_code", "category").index(shared[0]), one))
+        alike.sort(key=lambda item: (item[1].started_at, item[1].pk), reverse=True)
+        alike.sort(key=lambda item: item[0])
+        expected = alike[:5]
+
+        found = postmortem.of_incident(incident=about)
+
+        assert [(one.similarity.rank, one.incident_id) for one in found.similar] == [
+            (rank, one.pk) for rank, one in expected
+        ]
+        assert [one.time_to_resolve_ms for one in found.similar] == [
+            mean_ms(to_resolve([one])) for _, one in expected
+        ]
+        spans = [one for _, one in expected]
+        insights = {insight.kind.value: insight for insight in found.insights}
+        methods = Counter(one.resolution_method for one in spans)
+        most = max(methods.values(), default=0)
+        assert ("same_method" in insights) == (most >= 2)
+        if most >= 2:
+            same = insights["same_method"]
+            assert same.confidence == pytest.approx(min(0.5 + 0.1 * most, 0.9))
+            assert len(same.incident_ids) == most
+            (method,) = {one.resolution_method for one in spans if one.pk in same.incident_ids}
+            assert methods[method] == most
+        assert ("time_to_resolve" in insights) == (len(spans) >= 2)
+        if len(spans) >= 2:
+            mean = insights["time_to_resolve"]
+            assert mean.confidence == pytest.approx(min(0.5 + 0.1 * len(spans), 0.8))
+            assert mean.incident_ids == [one.pk for one in spans]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from((0, 1, 59, 60, 61, 90, 23 * 60, 24 * 60, 48 * 60)),
+            st.integers(0, 3),
+            st.integers(0, 2),
+        ),
+        max_size=8,
+    ),
+    st.sampled_from((1, 60, 24 * 60, 47 * 60 + 21)),
+)
+@checked
+def test_accounting_of_any_history(received: list[tuple[int, int, int]], minutes: int) -> None:
+    with example([]) as (tenant, _):
+        told: list[tuple[datetime, dict[str, int]]] = []
+        for number, (age, calls, rejected) in enumerate(received):
+            at = NOW - timedelta(minutes=age)
+            reports = [
+                # The last of each is a repeat of the one before.
+                Report(trigger_type="freeze", call_id=f"{number}-{min(n, 1)}")
+                for n in range(calls)
+            ]
+            with clock.pretend(at):
+                absorbed = aggregation.absorb(tenant=tenant, alerts=reports, rejected=rejected)
+            told.append((at, {o.label: absorbed.counts.get(o, 0) for o in Outcome}))
+        since = NOW - timedelta(minutes=minutes)
+        hour = since.replace(minute=0, second=0, microsecond=0)
+        found = stats.accounting(tenant=tenant, since=since)
+        assert (found.since, found.counted_from) == (since, hour)
+        expected = {o.label: sum(c[o.label] for at, c in told if at >= hour) for o in Outcome}
+        assert {o.label: getattr(found, o.label) for o in Outcome} == expected
+        assert (
+            found.received
+            == sum(expected.values())
+            == sum(
+                calls + rejected
+                for (_, calls, rejected), (at, _) in zip(received, told, strict=True)
+                if at >= hour
+            )
+        )

@@ -7,7 +7,8 @@ from config.actors import Actor
 from config.tenancy.models import Tenant
 from incidents.enums import ResolutionMethod
 from incidents.models import Incident
-from incidents.services import aggregation, lifecycle, search
+from incidents.services import aggregation, lifecycle, reads
+from incidents.services.reads import Narrowing
 from incidents.services.reports import Report
 from tests.factories.reading import incident
 from tests.factories.tenancy import TenantFactory
@@ -24,8 +25,10 @@ def tenant() -> Tenant:
 
 def found(tenant: Tenant, text: str) -> set[Incident]:
     everything = Incident.objects.filter(tenant=tenant)
-    named = set(search.matching(everything, text, tenant=tenant.pk))
-    assert named == set(search.matching(everything, text))
+    words = Narrowing(search=text)
+    named = set(reads.narrow(everything, words, tenant=tenant.pk))
+    assert named == set(reads.narrow(everything, words, tenant=None))
+    assert len(named) == reads.count(tenant=tenant.pk, narrowing=words)
     return named
 
 
@@ -91,7 +94,7 @@ def test_matching_never_leaves_the_tenant(tenant: Tenant) -> None:
     other = incident(TenantFactory.create(), title="shared word")
     own = incident(tenant, title="shared word")
     assert found(tenant, "shared word") == {own}
-    assert list(search.matching(Incident.objects.filter(tenant=tenant), other.tenant_id)) == []
+    assert found(tenant, other.tenant_id) == set()
 
 
 def test_matching_is_answered_by_the_indexes(tenant: Tenant) -> None:

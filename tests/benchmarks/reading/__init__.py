@@ -1,0 +1,1 @@
+"""A million incidents, and what reading them is held against."""
