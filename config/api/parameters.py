@@ -77,7 +77,8 @@ class TimeZone(serializers.CharField):
 
 @cache
 def _time_zones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())
+    # Some systems have a file of this name for the zone that the machine is in.
+    return frozenset(zoneinfo.available_timezones() - {"localtime"})
 
 
 Text = fields.StrictChar

@@ -57,6 +57,8 @@ class TenantViewSet(GenericViewSet):
     # GET actions whose figures may be some seconds old, which lets a replica answer them under any
     # load. Others it answers when it shows all that was committed as the request arrived.
     may_lag: ClassVar[frozenset[str]] = frozenset()
+    # Whether its statements are planned once for all; see config.tenancy.scope.
+    plans_once: ClassVar[bool] = False
 
     # Not TRACE: an action of that name would answer it.
     http_method_names = ["get", "post", "put", "patch", "delete", "head", "options"]
@@ -129,12 +131,15 @@ class TenantViewSet(GenericViewSet):
         if request.method in _READING and replica.is_configured():
             try:
                 if self._may_read_replica():
-                    with routing.reading(routing.REPLICA), scope.tenant(self.tenant.pk):
+                    with (
+                        routing.reading(routing.REPLICA),
+                        scope.tenant(self.tenant.pk, plan_once=self.plans_once),
+                    ):
                         return handler(request, *self.args, **self.kwargs)
             except replica.FAILURES as error:
                 # It is away, or took rows away that were being read: the primary has them.
                 replica.monitor.failed(error)
-        with scope.tenant(self.tenant.pk):
+        with scope.tenant(self.tenant.pk, plan_once=self.plans_once):
             return handler(request, *self.args, **self.kwargs)
 
     def _may_read_replica(self) -> bool:

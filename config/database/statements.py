@@ -26,11 +26,13 @@ def run(
     """The rows of ``statement``, as tuples; an empty list when it returns none.
 
     ``using`` names another database than the one that this thread reads from. Not to
-    ``prepare`` a statement is to have it planned anew, for the very values it is run with.
+    ``prepare`` a statement is to have it planned anew, for the very values it is run with: these
+    are then part of its text, so that this holds in a transaction that plans once, too.
     Raises Django's own database errors.
     """
     connection = connections[using or routing.current()]
     connection.ensure_connection()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+    kind = psycopg.Cursor if prepare else psycopg.ClientCursor
+    with connection.wrap_database_errors, kind(connection.connection) as cursor:
         cursor.execute(statement, parameters, prepare=prepare)
         return cursor.fetchall() if cursor.description else []

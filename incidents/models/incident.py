@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import F, Func, Q, Value
-from django.db.models.functions import Coalesce, Now
+from django.db.models import Case, F, Func, Q, Value, When
+from django.db.models.functions import Now
 
 from config import clock
 from config.tenancy.models import Tenant
@@ -37,6 +37,11 @@ def _microseconds_to(column: str) -> models.GeneratedField:
         output_field=models.BigIntegerField(null=True),
         db_persist=True,
     )
+
+
+def _or_else(column: str, otherwise: str) -> Case:
+    """As ``models.rollup.or_else``, for an index."""
+    return Case(When(**{f"{column}__isnull": True}, then=Value(otherwise)), default=F(column))
 
 
 class Incident(models.Model):
@@ -205,13 +210,15 @@ class Incident(models.Model):
                 name="incident_unresolved_started",
             ),
             # The latest (and the first) of a category and a resolution method, for every
-            # insight that names the incidents behind it.
+            # insight that names the incidents behind it; and, with the plain category, the
+            # incidents of some hours by category, without the rows.
             models.Index(
                 F("tenant"),
-                Coalesce("category", Value(UNCATEGORIZED)),
-                Coalesce("resolution_method", Value("")),
+                _or_else("category", UNCATEGORIZED),
+                _or_else("resolution_method", ""),
                 F("started_at"),
                 F("id"),
+                include=["category"],
                 name="incident_category",
             ),
             # Exact medians and service levels: those that took about so long, without the rows.
@@ -286,10 +293,18 @@ class IncidentRun(models.Model):
     pk = models.CompositePrimaryKey("tenant_id", "run_id", "incident_id")
     tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", db_index=False)
     run_id = models.CharField(max_length=128, db_collation="C")
-    incident = models.ForeignKey(Incident, on_delete=models.PROTECT, related_name="run_links")
+    incident = models.ForeignKey(
+        Incident, on_delete=models.PROTECT, related_name="run_links", db_index=False
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     objects = TenantScopedQuerySet.as_manager()
+
+    class Meta:
+        indexes: ClassVar = [
+            # The runs of the incidents of some hours, without the rows: cascades.
+            models.Index(fields=["incident"], include=["run_id", "tenant"], name="link_runs"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.run_id} in {self.incident_id}"

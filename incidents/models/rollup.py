@@ -160,6 +160,15 @@ class RollupCategory(models.Model):
         ]
 
 
+def or_else(column: str, otherwise: str) -> str:
+    """The SQL of a column, or of this text where it is null.
+
+    Not COALESCE: security that goes by rows holds that to leak, and would keep a condition on it
+    from an index.
+    """
+    return f"CASE WHEN {column} IS NULL THEN '{otherwise}' ELSE {column} END"
+
+
 CHANGE_COLUMNS: Final = (
     "tenant_id, started_at, severity, status, category, cause_type, resolution_method, "
     "acknowledge_us, resolve_us, calls, cost, sign"

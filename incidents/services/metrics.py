@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
+from itertools import accumulate
 from typing import Any, Final
 
 from config import clock
 from config.tenancy.models import Tenant
 from incidents.enums import CauseType, ResolutionMethod, Severity, Status
+from incidents.models.rollup import SLOT_DIGITS, SLOT_EDGES
 from incidents.services import rollup
 
 _ATTEMPTS: Final = 5
 _ACKNOWLEDGE: Final = "acknowledge"
 _RESOLVE: Final = "resolve"
+_KINDS: Final = (_ACKNOWLEDGE, _RESOLVE)
+_EXACT: Final = Context(prec=(len(SLOT_EDGES) + 1) * SLOT_DIGITS)
 _FAR: Final = 2**63 - 1
 
 
@@ -77,16 +81,51 @@ class Metrics:
 
 @dataclass(slots=True)
 class _Sums:
-    """The sums of one severity; histograms as counts by slot."""
+    """The sums of one severity, by kind where there are two.
+
+    Of whole days a histogram says how long things took, of the day that the window cuts
+    ``times_us`` does: the times as they are.
+    """
 
     incidents: int = 0
     open: int = 0
     acknowledged: int = 0
-    count: dict[str, int] = field(default_factory=lambda: {_ACKNOWLEDGE: 0, _RESOLVE: 0})
-    total_us: dict[str, int] = field(default_factory=lambda: {_ACKNOWLEDGE: 0, _RESOLVE: 0})
-    slots: dict[str, Counter[int]] = field(
-        default_factory=lambda: {_ACKNOWLEDGE: Counter(), _RESOLVE: Counter()}
-    )
+    count: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_KINDS, 0))
+    total_us: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_KINDS, 0))
+    histogram: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(_KINDS, Decimal(0)))
+    times_us: dict[str, list[int]] = field(default_factory=lambda: {kind: [] for kind in _KINDS})
+
+
+class _Spread:
+    """How many times of a kind are in each slot, over some sums together."""
+
+    def __init__(self, sums: Iterable[_Sums], kind: str) -> None:
+        histogram = Decimal(0)
+        self._times: list[int] = []
+        for one in sums:
+            # Numbers of thousands of digits are added in an instant, and taken apart but once.
+            histogram = _EXACT.add(histogram, one.histogram[kind])
+            self._times += one.times_us[kind]
+        self._times.sort()
+        counts = [0] * (len(SLOT_EDGES) + 1)
+        for slot, count in rollup.slots(histogram).items():
+            counts[slot] = count
+        self._before = [0, *accumulate(counts)]
+        self.total = self.before(len(counts))
+
+    def before(self, slot: int) -> int:
+        """How many are in the slots before this one."""
+        if slot > len(SLOT_EDGES):
+            return self._before[-1] + len(self._times)
+        sooner = bisect_left(self._times, SLOT_EDGES[slot - 1]) if slot else 0
+        return self._before[slot] + sooner
+
+    def within(self, slot: int) -> int:
+        return self.before(slot + 1) - self.before(slot)
+
+    def slot_of_rank(self, rank: int) -> int:
+        """The slot of the time that so many come before."""
+        return bisect_right(range(1, len(self._before)), rank, key=self.before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +154,17 @@ def of_window(*, tenant: Tenant, window_days: int) -> Metrics:
     """
     now = clock.now()
     since = now - timedelta(days=window_days)
-    targets, oldest = _targets(tenant.pk)
     for attempt in range(_ATTEMPTS):
-        sums = _read(tenant.pk, since)
+        sums, targets, oldest = _read(tenant.pk, since)
+        spreads = {
+            (severity, kind): _Spread([sums[severity]], kind)
+            for severity, of_severity in targets.items()
+            for kind, seconds in of_severity.items()
+            if seconds is not None
+        }
+        questions = _questions(sums, targets, spreads)
         try:
-            answers = _ask(
-                tenant.pk, since, _questions(sums, targets), strict=attempt + 1 < _ATTEMPTS
-            )
+            answers = _ask(tenant.pk, since, questions, strict=attempt + 1 < _ATTEMPTS)
         except _Moved:
             continue
         break
@@ -148,6 +191,7 @@ def of_window(*, tenant: Tenant, window_days: int) -> Metrics:
                         severity,
                         kind,
                         targets.get(severity, {}).get(kind),
+                        spreads.get((severity, kind)),
                         answers,
                         waiting,
                     )
@@ -173,8 +217,27 @@ _SUMS: Final = (
 )
 _SLOTS: Final = ("acknowledge_slots", "resolve_slots")
 
+# Beside the sums, so that there is one statement less: in a row without a severity the targets
+# (the severity, the seconds to acknowledge and to resolve, for each in turn), and when the oldest
+# unresolved incident started.
+_BESIDE: Final = f"""
+    SELECT NULL::smallint, {", ".join(["0"] * len(_SUMS))}, 0, 0, (
+        SELECT array_agg(told ORDER BY severity, place)::bigint[]
+        FROM incidents_severitytarget, unnest(
+            ARRAY[severity, acknowledge_seconds, resolve_seconds]
+        ) WITH ORDINALITY AS t(told, place)
+        WHERE tenant_id = %s
+    ), NULL::bigint[], (
+        SELECT started_at FROM incidents_incident
+        WHERE tenant_id = %s AND status <> '{Status.RESOLVED}' ORDER BY started_at LIMIT 1
+    )
+"""  # noqa: S608 - only our own constants are interpolated
 
-def _read(tenant: str, since: datetime) -> dict[int, _Sums]:
+Targets = dict[int, dict[str, int | None]]
+
+
+def _read(tenant: str, since: datetime) -> tuple[dict[int, _Sums], Targets, datetime | None]:
+    """The sums and the targets in seconds, by severity, and when the oldest unresolved began."""
     counted, parameters = rollup.source(
         rollup.DAYS, ("severity", *_SUMS, *_SLOTS), tenant=tenant, since=since, parts=False
     )
@@ -187,17 +250,34 @@ def _read(tenant: str, since: datetime) -> dict[int, _Sums]:
         since=since,
         wholes=False,
     )
-    sum_up = ", ".join(f"sum({name}) AS {name}" for name in _SUMS)
+    sum_up = ", ".join(
+        # Counts come as integers, which are read sooner; a sum of times may be beyond them.
+        f"sum({name})::{'numeric' if name.endswith('_us') else 'bigint'} AS {name}"
+        for name in _SUMS
+    )
     rows = rollup.read(
         f"SELECT severity, {sum_up}, sum(acknowledge_slots), sum(resolve_slots), "  # noqa: S608
-        f"NULL::bigint[], NULL::bigint[] FROM ({counted}) s GROUP BY severity UNION ALL "
-        f"SELECT severity, {sum_up}, 0, 0, array_remove(array_agg(times_to_acknowledge), NULL), "
-        f"array_remove(array_agg(times_to_resolve), NULL) FROM ({cut}) s GROUP BY severity",
-        [*parameters, *more],
+        "NULL::bigint[], NULL::bigint[], NULL::timestamptz "
+        f"FROM ({counted}) s GROUP BY severity UNION ALL "
+        f"SELECT severity, {sum_up}, 0, 0, "
+        "array_agg(times_to_acknowledge) FILTER (WHERE times_to_acknowledge IS NOT NULL), "
+        "array_agg(times_to_resolve) FILTER (WHERE times_to_resolve IS NOT NULL), NULL "
+        f"FROM ({cut}) s GROUP BY severity UNION ALL {_BESIDE}",
+        [*parameters, *more, tenant, tenant],
     )
     sums = {int(severity): _Sums() for severity in Severity}
+    targets: Targets = {}
+    oldest = None
     for severity, *values in rows:
-        *numbers, ack_slots, slots, ack_times, times = values
+        *numbers, ack_slots, slots, ack_times, times, started_at = values
+        if severity is None:
+            told = iter(ack_times or ())
+            targets = {
+                of: {_ACKNOWLEDGE: acknowledge, _RESOLVE: resolve}
+                for of, acknowledge, resolve in zip(told, told, told, strict=True)
+            }
+            oldest = started_at
+            continue
         found = dict(zip(_SUMS, numbers, strict=True))
         one = sums[severity]
         one.incidents += int(found["incidents"])
@@ -207,18 +287,20 @@ def _read(tenant: str, since: datetime) -> dict[int, _Sums]:
         one.count[_RESOLVE] += int(sum(found[method] for method in ResolutionMethod.values))
         one.total_us[_ACKNOWLEDGE] += int(found["acknowledge_us"])
         one.total_us[_RESOLVE] += int(found["resolve_us"])
-        one.slots[_ACKNOWLEDGE].update(rollup.slots(ack_slots))
-        one.slots[_ACKNOWLEDGE].update(map(rollup.slot_of, ack_times or ()))
-        one.slots[_RESOLVE].update(rollup.slots(slots))
-        one.slots[_RESOLVE].update(map(rollup.slot_of, times or ()))
-    return sums
+        for kind, histogram, us in (
+            (_ACKNOWLEDGE, ack_slots, ack_times),
+            (_RESOLVE, slots, times),
+        ):
+            one.histogram[kind] = _EXACT.add(one.histogram[kind], histogram)
+            one.times_us[kind] += us or ()
+    return sums, targets, oldest
 
 
 def _questions(
-    sums: Mapping[int, _Sums], targets: Mapping[int, Mapping[str, int | None]]
+    sums: Mapping[int, _Sums], targets: Targets, spreads: Mapping[tuple[int, str], _Spread]
 ) -> list[_Question]:
     questions = []
-    for kind in (_ACKNOWLEDGE, _RESOLVE):
+    for kind in _KINDS:
         if (middle := _middle(sums.values(), kind)) is not None:
             questions.append(middle)
         for severity, of_severity in targets.items():
@@ -226,7 +308,7 @@ def _questions(
             if seconds is None:
                 continue
             slot = rollup.slot_of(seconds * 1_000_000)
-            if expected := sums[severity].slots[kind].get(slot):
+            if expected := spreads[severity, kind].within(slot):
                 low, high = rollup.slot_range(slot)
                 questions.append(
                     _Question(kind, severity, low, high, expected, target_us=seconds * 1_000_000)
@@ -236,31 +318,20 @@ def _questions(
 
 def _middle(every: Iterable[_Sums], kind: str) -> _Question | None:
     """Which slots hold the middle one, or two, of all times."""
-    counts: dict[int, int] = {}
-    for one in every:
-        for slot, count in one.slots[kind].items():
-            counts[slot] = counts.get(slot, 0) + count
-    total = sum(counts.values())
-    if not total:
+    spread = _Spread(every, kind)
+    if not spread.total:
         return None
-    lower, upper = (total - 1) // 2, total // 2
-    before = 0
-    first: tuple[int, int] | None = None  # the slot of the lower one, and how many come before it
-    for slot in sorted(counts):
-        through = before + counts[slot]
-        if first is None and lower < through:
-            first = (slot, before)
-        if first is not None and upper < through:
-            return _Question(
-                kind,
-                None,
-                rollup.slot_range(first[0])[0],
-                rollup.slot_range(slot)[1],
-                through - first[1],
-                first=lower - first[1],
-            )
-        before = through
-    raise AssertionError("the middle is within the whole")  # pragma: no cover
+    lower, upper = (spread.total - 1) // 2, spread.total // 2
+    first, last = spread.slot_of_rank(lower), spread.slot_of_rank(upper)
+    before = spread.before(first)
+    return _Question(
+        kind,
+        None,
+        rollup.slot_range(first)[0],
+        rollup.slot_range(last)[1],
+        spread.before(last + 1) - before,
+        first=lower - before,
+    )
 
 
 def _times_in_slots(kind: str) -> str:
@@ -280,6 +351,21 @@ def _times_in_slots(kind: str) -> str:
 
 _TIMES: Final = f"{_times_in_slots(_ACKNOWLEDGE)} UNION ALL {_times_in_slots(_RESOLVE)}"
 
+
+def _middles_of(kind: str) -> str:
+    return f"""
+        SELECT array_agg(us) FROM (
+            SELECT i.{kind}_us AS us FROM incidents_incident i
+            WHERE i.tenant_id = %s AND i.{kind}_us >= %s AND i.{kind}_us < %s
+                AND i.started_at >= %s
+            ORDER BY i.{kind}_us
+        ) times
+    """  # noqa: S608 - only our own names are interpolated
+
+
+# The times around both middles, where nothing else is asked.
+_MIDDLES: Final = f"SELECT ({_middles_of(_ACKNOWLEDGE)}), ({_middles_of(_RESOLVE)})"
+
 Answers = dict[tuple[str, int | None], tuple[int, list[int]]]
 
 
@@ -290,15 +376,17 @@ def _ask(tenant: str, since: datetime, questions: list[_Question], *, strict: bo
     """
     if not questions:
         return {}
+    if all(question.target_us is None for question in questions):
+        return _ask_middles(tenant, since, questions, strict=strict)
     parameters: list[Any] = []
-    for kind in (_ACKNOWLEDGE, _RESOLVE):
+    for kind in _KINDS:
         places = [place for place, question in enumerate(questions) if question.kind == kind]
         asked = [questions[place] for place in places]
         parameters += [
             places,
             [question.severity for question in asked],
-            [-_FAR if question.low is None else question.low for question in asked],
-            [_FAR if question.high is None else question.high for question in asked],
+            [_bounds(question)[0] for question in asked],
+            [_bounds(question)[1] for question in asked],
             [question.target_us for question in asked],
             [question.first for question in asked],
             tenant,
@@ -311,6 +399,36 @@ def _ask(tenant: str, since: datetime, questions: list[_Question], *, strict: bo
             raise _Moved
         answers[question.kind, question.severity] = (met, middle or [])
     return answers
+
+
+def _ask_middles(
+    tenant: str, since: datetime, questions: list[_Question], *, strict: bool
+) -> Answers:
+    asked = {question.kind: question for question in questions}
+    parameters: list[Any] = []
+    for kind in _KINDS:
+        low, high = _FAR, _FAR  # nothing
+        if kind in asked:
+            low, high = _bounds(asked[kind])
+        parameters += [tenant, low, high, since]
+    answers: Answers = {}
+    ((*found,),) = rollup.read(_MIDDLES, parameters)
+    for kind, times in zip(_KINDS, found, strict=True):
+        if kind not in asked:
+            continue
+        times = times or []
+        if strict and len(times) != asked[kind].expected:
+            raise _Moved
+        first = asked[kind].first
+        answers[kind, None] = (0, times[first : first + 2])
+    return answers
+
+
+def _bounds(question: _Question) -> tuple[int, int]:
+    return (
+        -_FAR if question.low is None else question.low,
+        _FAR if question.high is None else question.high,
+    )
 
 
 def _times(every: Iterable[_Sums], kind: str, answers: Answers) -> Times:
@@ -329,15 +447,15 @@ def _service_level(
     severity: int,
     kind: str,
     seconds: int | None,
+    spread: _Spread | None,
     answers: Answers,
     waiting: Mapping[tuple[int, str], tuple[int, int]],
 ) -> ServiceLevel:
     overdue, pending = waiting.get((severity, kind), (0, 0))
     done = sums.count[kind]
-    if seconds is None or not done + overdue + pending:
+    if seconds is None or spread is None or not done + overdue + pending:
         return ServiceLevel(seconds)
-    cut = rollup.slot_of(seconds * 1_000_000)
-    met = sum(count for slot, count in sums.slots[kind].items() if slot < cut)
+    met = spread.before(rollup.slot_of(seconds * 1_000_000))
     met += answers.get((kind, severity), (0, []))[0]
     return ServiceLevel(seconds, met, done - met + overdue, pending)
 
@@ -357,7 +475,7 @@ _WAITING: Final = f"""
 
 
 def _waiting(
-    tenant: str, since: datetime, now: datetime, targets: Mapping[int, Mapping[str, int | None]]
+    tenant: str, since: datetime, now: datetime, targets: Targets
 ) -> dict[tuple[int, str], tuple[int, int]]:
     """Of the incidents that still wait for something: how many are overdue, how many are not."""
 
@@ -375,29 +493,6 @@ def _waiting(
         waiting[severity, _ACKNOWLEDGE] = (ack_overdue, ack_pending)
         waiting[severity, _RESOLVE] = (overdue, pending)
     return waiting
-
-
-_TARGETS: Final = f"""
-    SELECT severity, acknowledge_seconds, resolve_seconds, NULL::timestamptz
-    FROM incidents_severitytarget WHERE tenant_id = %s
-    UNION ALL (
-        SELECT NULL, NULL, NULL, started_at FROM incidents_incident
-        WHERE tenant_id = %s AND status <> '{Status.RESOLVED}' ORDER BY started_at LIMIT 1
-    )
-"""  # noqa: S608 - only our own constants are interpolated
-
-
-def _targets(tenant: str) -> tuple[dict[int, dict[str, int | None]], datetime | None]:
-    """The targets by severity, in seconds, and when the oldest unresolved incident started."""
-    targets: dict[int, dict[str, int | None]] = {}
-    oldest = None
-    rows = rollup.read(_TARGETS, [tenant, tenant], plan_once=False)
-    for severity, acknowledge, resolve, started_at in rows:
-        if severity is None:
-            oldest = started_at
-        else:
-            targets[severity] = {_ACKNOWLEDGE: acknowledge, _RESOLVE: resolve}
-    return targets, oldest
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,52 +47,85 @@ def detect(*, tenant: Tenant, window_hours: int = 24, limit: int = 10) -> Patter
     """What stands out among the incidents that started in the last hours."""
     now = clock.now()
     since = now - timedelta(hours=window_hours)
+    incidents, found = clusters(tenant=tenant.pk, since=since, limit=limit)
     return Patterns(
         window_hours=window_hours,
         limit=limit,
         since=since,
-        incidents=_count(tenant.pk, since),
+        incidents=incidents,
         patterns=[
-            *clusters(tenant=tenant.pk, since=since, limit=limit),
+            *found,
             *_spikes(tenant.pk, now - timedelta(hours=1), limit),
             *_cascades(tenant.pk, since, limit),
         ],
     )
 
 
-def _count(tenant: str, since: datetime) -> int:
-    relation, parameters = rollup.source(rollup.HOURS, ("incidents",), tenant=tenant, since=since)
-    ((count,),) = rollup.read(
-        f"SELECT COALESCE(sum(incidents), 0)::bigint FROM ({relation}) s",  # noqa: S608
-        parameters,
-    )
-    return int(count)
-
-
-def clusters(*, tenant: str, since: datetime, limit: int) -> list[Pattern]:
-    """The categories of at least three incidents since then."""
-    relation, parameters = rollup.source(
-        rollup.CATEGORIES, ("category", "incidents"), tenant=tenant, since=since
-    )
-    rows = rollup.read(
-        f"SELECT category, sum(incidents)::bigint AS incidents FROM ({relation}) s "  # noqa: S608
-        "GROUP BY category HAVING sum(incidents) >= %s ORDER BY 2 DESC, 1 LIMIT %s",
-        [*parameters, CLUSTER, limit],
-    )
-    if not rows:
-        return []
-    methods = ["", *ResolutionMethod.values]
-    latest = recurrence.latest(tenant, since, [name for name, _ in rows], methods, LISTED)
-    patterns = []
-    for category, count in rows:
-        found = sorted(
-            (one for method in methods for one in latest.get((category, method), [])),
-            reverse=True,
+def clusters(*, tenant: str, since: datetime, limit: int) -> tuple[int, list[Pattern]]:
+    """How many incidents started since then, and the categories of at least three of them."""
+    counts: list[tuple[str, int, list[UUID]]]
+    if since > clock.now() - _SUMMED_FROM:
+        counts = rollup.read(_COUNTED, [tenant, since])
+        clustered = [one for one in counts if one[1] >= CLUSTER][:limit]
+    else:
+        relation, parameters = rollup.source(
+            rollup.CATEGORIES, ("category", "incidents"), tenant=tenant, since=since
         )
-        ids = [id_ for _, id_ in found[:LISTED]]
-        confidence = _confidence(0.5, 0.1, count - CLUSTER, 0.95)
-        patterns.append(Pattern(PatternType.CATEGORY_CLUSTER, category, count, ids, confidence))
-    return patterns
+        counts = rollup.read(
+            "SELECT category, sum(incidents)::bigint, NULL "  # noqa: S608 - our own names
+            f"FROM ({relation}) s GROUP BY category ORDER BY 2 DESC, 1",
+            parameters,
+        )
+        clustered = _named(tenant, since, [one for one in counts if one[1] >= CLUSTER][:limit])
+    return sum(count for _, count, _ in counts), [
+        Pattern(
+            PatternType.CATEGORY_CLUSTER,
+            category,
+            count,
+            ids,
+            _confidence(0.5, 0.1, count - CLUSTER, 0.95),
+        )
+        for category, count, ids in clustered
+    ]
+
+
+# Over less than this the incidents themselves are counted sooner than the sums are put together:
+# these leave up to a day of them to be counted all the same.
+_SUMMED_FROM: Final = timedelta(days=2)
+
+_COUNTED: Final = f"""
+    SELECT {recurrence.CATEGORY}, count(*),
+        (array_agg(i.id ORDER BY i.started_at DESC, i.id DESC))[:{LISTED}]
+    FROM incidents_incident i WHERE i.tenant_id = %s AND i.started_at >= %s
+    GROUP BY 1 ORDER BY 2 DESC, 1
+"""  # noqa: S608 - only our own constants are interpolated
+
+
+_LATEST: Final = f"""
+    SELECT c.category, (
+        SELECT array_agg(id ORDER BY started_at DESC, id DESC) FROM (
+            SELECT l.started_at, l.id
+            FROM unnest(ARRAY{["", *ResolutionMethod.values]}) AS m(method) CROSS JOIN LATERAL (
+                SELECT i.started_at, i.id FROM incidents_incident i
+                WHERE i.tenant_id = %s AND {recurrence.CATEGORY} = c.category
+                    AND {recurrence.METHOD} = m.method AND i.started_at >= %s
+                ORDER BY i.started_at DESC, i.id DESC LIMIT {LISTED}
+            ) l
+            ORDER BY l.started_at DESC, l.id DESC LIMIT {LISTED}
+        ) latest
+    )
+    FROM unnest(%s::text[]) AS c(category)
+"""  # noqa: S608 - only our own constants are interpolated
+
+
+def _named(
+    tenant: str, since: datetime, counts: list[tuple[str, int, list[UUID]]]
+) -> list[tuple[str, int, list[UUID]]]:
+    """These categories and counts with the latest incidents of each."""
+    if not counts:
+        return []
+    latest = dict(rollup.read(_LATEST, [tenant, since, [category for category, *_ in counts]]))
+    return [(category, count, latest[category] or []) for category, count, _ in counts]
 
 
 _SPIKES: Final = f"""
@@ -134,7 +167,8 @@ def _cascades(tenant: str, since: datetime, limit: int) -> list[Pattern]:
             ids,
             _confidence(0.75, 0.1, count - CASCADE, 0.95),
         )
-        for run_id, count, ids in rollup.read(_CASCADES, [tenant, since, limit])
+        # How many incidents there are decides how their runs are best found.
+        for run_id, count, ids in rollup.read(_CASCADES, [tenant, since, limit], plan_once=False)
     ]
 
 

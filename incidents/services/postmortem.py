@@ -254,8 +254,8 @@ _SIMILAR: Final = f"""
         FROM unnest(ARRAY{ResolutionMethod.values}) AS m(method) CROSS JOIN LATERAL (
             SELECT i.id, i.started_at FROM incidents_incident i
             WHERE i.tenant_id = %(tenant)s AND i.id <> %(id)s
-                AND COALESCE(i.category, '{UNCATEGORIZED}') = %(category)s
-                AND COALESCE(i.resolution_method, '') = m.method AND i.started_at >= %(since)s
+                AND {recurrence.CATEGORY} = %(category)s
+                AND {recurrence.METHOD} = m.method AND i.started_at >= %(since)s
             ORDER BY i.started_at DESC, i.id DESC LIMIT {3 * SIMILAR}
         ) l)
     ) found

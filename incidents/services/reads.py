@@ -209,7 +209,7 @@ def page(
 def count(*, tenant: str, narrowing: Narrowing) -> int:
     """How many incidents there are of such kind."""
     where, parameters = _joined(narrowing.conditions(tenant=tenant))
-    ((number,),) = run(f"{_COUNT}{where}", parameters, prepare=False)
+    ((number,),) = run(f"{_COUNT}{where}", parameters, prepare=_is_plain(narrowing))
     return int(number)
 
 

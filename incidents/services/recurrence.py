@@ -10,9 +10,13 @@ from uuid import UUID
 
 from config import clock
 from config.tenancy.models import Tenant
+from incidents.models.rollup import UNCATEGORIZED, or_else
 from incidents.services import rollup
 
 LATEST: Final = 5
+# Of an incident that SQL calls i, as the index of them has it.
+CATEGORY: Final = or_else("i.category", UNCATEGORIZED)
+METHOD: Final = or_else("i.resolution_method", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +107,10 @@ def _groups(
         tenant=tenant,
         since=since,
     )
-    of_group = """
+    of_group = f"""
         FROM incidents_incident i
-        WHERE i.tenant_id = %s AND COALESCE(i.category, 'uncategorized') = g.category
-            AND COALESCE(i.resolution_method, '') = g.resolution_method AND i.started_at >= %s
+        WHERE i.tenant_id = %s AND {CATEGORY} = g.category
+            AND {METHOD} = g.resolution_method AND i.started_at >= %s
     """
     rows = rollup.read(
         f"""
@@ -171,16 +175,16 @@ def latest(
     The empty method is that of unresolved ones.
     """
     rows: list[Any] = rollup.read(
-        """
+        f"""
         SELECT c.category, m.method, l.started_at, l.id
         FROM unnest(%s::text[]) AS c(category) CROSS JOIN unnest(%s::text[]) AS m(method)
         CROSS JOIN LATERAL (
             SELECT i.started_at, i.id FROM incidents_incident i
-            WHERE i.tenant_id = %s AND COALESCE(i.category, 'uncategorized') = c.category
-                AND COALESCE(i.resolution_method, '') = m.method AND i.started_at >= %s
+            WHERE i.tenant_id = %s AND {CATEGORY} = c.category
+                AND {METHOD} = m.method AND i.started_at >= %s
             ORDER BY i.started_at DESC, i.id DESC LIMIT %s
         ) l
-        """,
+        """,  # noqa: S608 - only our own constants are interpolated
         [categories, methods, tenant, since, limit],
     )
     found: dict[tuple[str, str], list[tuple[datetime, UUID]]] = {}

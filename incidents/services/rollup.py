@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 
 from django.db import transaction
@@ -28,7 +29,7 @@ HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rollup:
     """A table of sums: over which incidents each row goes, and what it sums.
 
@@ -132,39 +133,53 @@ def source(
     cut = sorted({start for at in (since, *edges) if (start := floor(at, rollup.unit)) != at})
     begin = floor(since, rollup.unit)
     begin_key: Any = begin.date() if rollup.unit == DAY else begin
-    cut_keys = [start.date() for start in cut] if rollup.unit == DAY else cut
-    key_type = "date" if rollup.unit == DAY else "timestamptz"
+    cut_keys: list[Any] = [start.date() for start in cut] if rollup.unit == DAY else cut
+    starts: list[Any] = [max(start, since) for start in cut]
+    if single := len(cut) == 1:
+        starts_and_units = [*starts, *cut]
+    else:
+        cut_keys, starts_and_units = [cut_keys], [starts, cut]
+    parameters: list[Any] = []
+    if wholes:
+        parameters += [tenant, begin_key, *cut_keys, tenant, begin, *cut_keys]
+    if parts:
+        parameters += [*starts_and_units, tenant]
+    return _relation(rollup, tuple(columns), single, wholes, parts), parameters
+
+
+@cache
+def _relation(
+    rollup: Rollup, columns: tuple[str, ...], single: bool, wholes: bool, parts: bool
+) -> str:
     expressions = rollup.keys | rollup.measures | _EACH
     of_change = ", ".join(f"{expressions[name]} AS {name}" for name in columns)
     at = f"{rollup.time}::timestamp AT TIME ZONE 'UTC'" if rollup.unit == DAY else rollup.time
+    # Most often one alone is cut; simple values are sent and compared sooner than arrays.
+    other = "<> %s" if single else "<> ALL(%s::date[])"
+    if not single and rollup.unit == HOUR:
+        other = "<> ALL(%s::timestamptz[])"
+    places = (
+        "(VALUES (%s::timestamptz, %s::timestamptz))"
+        if single
+        else "unnest(%s::timestamptz[], %s::timestamptz[])"
+    )
     whole = f"""
         SELECT {at} AS at, {", ".join(columns)} FROM {rollup.table}
-        WHERE tenant_id = %s AND {rollup.time} >= %s AND {rollup.time} <> ALL(%s::{key_type}[])
+        WHERE tenant_id = %s AND {rollup.time} >= %s AND {rollup.time} {other}
         UNION ALL
         SELECT started_at, {of_change} FROM incidents_rollupchange
-        WHERE tenant_id = %s AND started_at >= %s
-            AND {rollup.keys[rollup.time]} <> ALL(%s::{key_type}[])
+        WHERE tenant_id = %s AND started_at >= %s AND {rollup.keys[rollup.time]} {other}
     """  # noqa: S608 - only our own names and constants are interpolated
     part = f"""
         SELECT part.started_at AS at, {of_change}
-        FROM unnest(%s::timestamptz[], %s::timestamptz[]) AS c(start, stop)
-        CROSS JOIN LATERAL (
+        FROM {places} AS c(start, unit_start) CROSS JOIN LATERAL (
             SELECT {change_of("i", 1)} FROM incidents_incident i
-            WHERE i.tenant_id = %s AND i.started_at >= c.start AND i.started_at < c.stop
+            WHERE i.tenant_id = %s AND i.started_at >= c.start
+                AND i.started_at < c.unit_start + interval '1 {rollup.precision}'
             OFFSET 0 -- each of the few parts by itself, through the index
         ) part
     """  # noqa: S608 - only our own names and constants are interpolated
-    starts = [max(start, since) for start in cut]
-    stops = [start + rollup.unit for start in cut]
-    statements: list[str] = []
-    parameters: list[Any] = []
-    if wholes:
-        statements.append(whole)
-        parameters += [tenant, begin_key, cut_keys, tenant, begin, cut_keys]
-    if parts:
-        statements.append(part)
-        parameters += [starts, stops, tenant]
-    return " UNION ALL ".join(statements), parameters
+    return " UNION ALL ".join([whole] * wholes + [part] * parts)
 
 
 def read(

@@ -10,7 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from config.api.parameters import Parameters
+from config.api.values import SLUG, SLUG_DETAIL
 from config.api.views import TenantViewSet
+from config.errors import Invalid
 from incidents.models import Incident
 from incidents.serializers import insights
 from incidents.services import metrics, patterns, postmortem, recurrence, statistics, trends
@@ -23,6 +25,7 @@ class InsightViewSet(TenantViewSet):
     """Insights go by `started_at`; a figure without data is null."""
 
     queryset = Incident.objects.none()
+    plans_once = True
     action_scopes: ClassVar[dict[str, str]] = {
         "stats": "read",
         "accounting": "read",
@@ -85,7 +88,9 @@ class InsightViewSet(TenantViewSet):
         responses=insights.CategoryRecurrenceAnswer,
     )
     def category_recurrence(self, request: Request, category: str) -> Response:
-        found = recurrence.of_category(tenant=self.tenant, category=category, **self.query)
+        found = recurrence.of_category(
+            tenant=self.tenant, category=_category(category), **self.query
+        )
         return Response(insights.CategoryRecurrenceAnswer(found).data)
 
     @extend_schema(summary="Costs by category", responses=insights.CostImpactAnswer)
@@ -112,7 +117,9 @@ class InsightViewSet(TenantViewSet):
 
     @extend_schema(summary="What a category teaches", responses=insights.CategoryLearningsAnswer)
     def category_learnings(self, request: Request, category: str) -> Response:
-        found = postmortem.of_category(tenant=self.tenant, category=category, **self.query)
+        found = postmortem.of_category(
+            tenant=self.tenant, category=_category(category), **self.query
+        )
         return Response(insights.CategoryLearningsAnswer(found).data)
 
     def _periods(self) -> dict[str, Any]:
@@ -121,3 +128,10 @@ class InsightViewSet(TenantViewSet):
             "granularity": Granularity(self.query["granularity"]),
             "tz": self.query.get("tz", UTC),
         }
+
+
+def _category(text: str) -> str:
+    """A category that there may be; Invalid for any other text."""
+    if not SLUG.fullmatch(text):
+        raise Invalid.field("/category", SLUG_DETAIL)
+    return text

@@ -96,7 +96,7 @@ def test_insight_refuses_unknown_and_repeated_parameters(reading: str, api: ApiC
         ("cost-impact/", "limit", ("0", "51")),
         ("trend/", "window_days", ("6", "366")),
         ("trend/", "granularity", ("hour", "Week", "")),
-        ("trend/", "tz", ("Mars/Olympus", "+02:00", "europe/berlin", "")),
+        ("trend/", "tz", ("Mars/Olympus", "+02:00", "europe/berlin", "localtime", "")),
         ("cost-trend/", "window_days", ("6", "366")),
         ("cost-trend/", "tz", ("Berlin",)),
         ("distribution/", "window_days", ("6", "366")),
@@ -111,6 +111,29 @@ def test_insight_refuses_what_is_out_of_range(
         answer = api.get(address(reading), {name: value})
         assert answer.status_code == 400, value
         assert [error["pointer"] for error in answer.json()["errors"]] == [f"/{name}"]
+
+
+@pytest.mark.parametrize("category", ["Bad", "two%20words", "a" * 51])
+@pytest.mark.parametrize("address", ["insights/recurrence/{}/", "categories/{}/learnings/"])
+def test_insight_refuses_a_category_that_cannot_be(
+    address: str, category: str, api: ApiClient
+) -> None:
+    answer = api.get(f"/api/v1/{address.format(category)}")
+    assert answer.status_code == 400
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/category"]
+
+
+@pytest.mark.parametrize("since", ["1970-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
+@pytest.mark.parametrize("reading", ["stats/", "accounting/"])
+def test_insight_since_the_first_and_the_last_moment(
+    reading: str, since: str, tenant: Tenant, api: ApiClient
+) -> None:
+    incident(tenant)
+    answer = api.get(INSIGHTS + reading, {"since": since})
+    assert answer.status_code == 200
+    assert answer.json()["since"] == since
+    if reading == "stats/":
+        assert answer.json()["total"] == (1 if since.startswith("1970") else 0)
 
 
 @pytest.mark.parametrize(
