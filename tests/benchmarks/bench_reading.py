@@ -28,6 +28,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--incidents", type=int, default=1_000_000)
     parser.add_argument("--keep", action="store_true", help="use the data of the last time")
+    parser.add_argument(
+        "--cpu",
+        action="store_true",
+        help="count what both ends took of a processor, not the time: only the services, for a "
+        "machine that other work keeps busy (Linux, with the server on it)",
+    )
     options = parser.parse_args()
     server = os.environ["DATABASE_URL"]
     if not options.keep:
@@ -43,6 +49,8 @@ def main() -> None:
 
     if not options.keep:
         history.generate(options.incidents)
+    if options.cpu:
+        sys.exit(0 if readings.measure(cpu=True) else 1)
     # Each prints what it finds, whatever the others found.
     held = [measure() for measure in (storage.measure_sizes, readings.measure, served.measure)]
     held.append(storage.measure_opening())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from config import clock
 from config.database.statements import run
@@ -45,24 +46,45 @@ class Reading:
         return not any(word in self.name for word in ("list", "page", "count"))
 
 
-def measure() -> bool:
+Meter = Callable[[], float]
+
+
+def clock_meter() -> float:
+    """Milliseconds that pass."""
+    return time.perf_counter() * 1_000
+
+
+def cpu_meter() -> Meter:
+    """Milliseconds of a processor that this process and its backend on this machine took."""
+    account = Path(f"/proc/{connection.connection.info.backend_pid}/schedstat")
+
+    def spent() -> float:
+        backend_ns = int(account.read_text().split()[0])
+        return time.process_time() * 1_000 + backend_ns / 1e6
+
+    return spent
+
+
+def measure(*, cpu: bool = False) -> bool:
     """Prints every reading's median milliseconds beside its rivals'; whether all held."""
     tenant = Tenant.objects.get(pk=LARGEST)
+    meter = cpu_meter() if cpu else clock_meter
+    unit = "ms of a processor" if cpu else "ms"
     print(
-        f"\n{'reading (service)':44} {'ours':>8} {'good':>8} {'further':>8} "
+        f"\n{f'reading ({unit})':44} {'ours':>8} {'good':>8} {'further':>8} "
         f"{'/good':>7} {'/further':>8}  bar"
     )
     held = True
     for reading in _readings(tenant):
-        held &= _measure(tenant, reading)
+        held &= _measure(tenant, reading, meter)
     with _targets(tenant):
         for reading in _with_targets(tenant):
-            held &= _measure(tenant, reading)
+            held &= _measure(tenant, reading, meter)
     return held
 
 
-def _measure(tenant: Tenant, reading: Reading) -> bool:
-    ours, good, further = in_turn(tenant, reading)
+def _measure(tenant: Tenant, reading: Reading, meter: Meter) -> bool:
+    ours, good, further = in_turn(tenant, reading, meter)
     assert ours is not None
     held, bar = True, ""
     if good is not None:
@@ -82,7 +104,7 @@ def _figure(value: float | None, width: int = 8) -> str:
     return f"{value:{width}.2f}" if value is not None else " " * width
 
 
-def in_turn(tenant: Tenant, reading: Reading) -> list[float | None]:
+def in_turn(tenant: Tenant, reading: Reading, meter: Meter) -> list[float | None]:
     """The median milliseconds of ours, good and further, in turn after a few that do not count.
 
     Each has a transaction of its own, by the role that sees the tenant, as a request has it; its
@@ -95,11 +117,11 @@ def in_turn(tenant: Tenant, reading: Reading) -> list[float | None]:
             if shape is None:
                 continue
             with scope.tenant(tenant.pk, plan_once=shape is reading.ours and reading.plans_once):
-                start = time.perf_counter()
+                start = meter()
                 shape()
-                elapsed = time.perf_counter() - start
+                elapsed = meter() - start
             if turn >= WARM_UP:
-                taken.append(elapsed * 1_000)
+                taken.append(elapsed)
     return [statistics.median(taken) if taken else None for taken in times]
 
 
