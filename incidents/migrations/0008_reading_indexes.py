@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("incidents", "0006_senders_webhooks"),
+        ("incidents", "0007_retention"),
         ("tenancy", "0004_limits"),
     ]
 
