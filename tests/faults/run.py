@@ -58,9 +58,8 @@ def prepare(here: Stage, *, like: str | None) -> list[TenantKey]:
     from django.core.management import call_command
     from django.db import connections
 
-    from config.tenancy.enums import Scope
     from config.tenancy.models import Tenant
-    from config.tenancy.services import keys
+    from tests.factories.tenancy import issue_key
 
     if like is None:
         call_command("migrate", verbosity=0)
@@ -75,8 +74,7 @@ def prepare(here: Stage, *, like: str | None) -> list[TenantKey]:
     )
     made = []
     for tenant_id, overrides in TENANTS.items():
-        _, key = keys.issue(tenant_id=tenant_id, scopes=list(Scope.values), name="faults")
-        Tenant.objects.filter(pk=tenant_id).update(**overrides)
+        _, key = issue_key(Tenant.objects.create(id=tenant_id, **overrides))
         made.append(TenantKey(tenant_id, key))
     connections.close_all()
     return made
