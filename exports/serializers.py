@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -16,6 +16,12 @@ from exports.services.verification import Verification
 
 class ExportBody(StrictSerializer):
     """What to export, and why. A period has a start and an end, its end not included."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "incident_id": "0190a5f0-0000-7000-8000-000000000001",
+        "bundle_type": "evidence",
+        "export_reason": "The quarterly review",
+    }
 
     incident_id = Uuid()
     bundle_type = StrictChoice(BundleType.choices)
@@ -33,6 +39,8 @@ class ExportBody(StrictSerializer):
 
 class ReviewBody(StrictSerializer):
     """What a reviewer says; appended beside the bundle."""
+
+    example: ClassVar[dict[str, Any]] = {"state": "accepted", "notes": "Complete."}
 
     state = StrictChoice(ReviewState.choices)
     notes = StrictChar(max_length=10_000, min_length=0, required=False, allow_null=True)

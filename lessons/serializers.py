@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from rest_framework import serializers
 
@@ -176,6 +176,13 @@ class _ByPerson(StrictSerializer):
 class LessonBody(_ByPerson):
     """A lesson in the caller's own words."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "lesson_type": "failure",
+        "title": "Batches need a quota",
+        "description": "They shared one.",
+        "run_id": "nightly-42",
+    }
+
     lesson_type = StrictChoice(LessonType.choices)
     title = StrictChar(max_length=2000)
     description = StrictChar(max_length=2000)
@@ -189,6 +196,13 @@ class LessonBody(_ByPerson):
 class NearThresholdBody(StrictSerializer):
     """How near a run came: from 85 % of a threshold that is above 0."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "run_id": "nightly-42",
+        "metric": "tokens",
+        "current_value": 92,
+        "threshold_value": 100,
+    }
+
     run_id = RunIdentifier()
     metric = StrictChar(max_length=200)
     current_value = Number()
@@ -198,26 +212,42 @@ class NearThresholdBody(StrictSerializer):
 class CriticalSuccessBody(StrictSerializer):
     """A run that went remarkably well."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "run_id": "nightly-42",
+        "success_type": "cost",
+        "metrics": {"cents_saved": 120},
+    }
+
     run_id = RunIdentifier()
     success_type = StrictChar(max_length=200)
     metrics = JsonObject()
 
 
 class DeferBody(_ByPerson):
+    example: ClassVar[dict[str, Any]] = {"until": "2099-01-01T00:00:00Z", "actor": "ada"}
+
     until = Timestamp()
 
 
 class DismissBody(_ByPerson):
+    example: ClassVar[dict[str, Any]] = {"reason": "It was a drill.", "actor": "ada"}
+
     reason = StrictChar(max_length=2000)
 
 
 class ActorBody(_ByPerson):
     """Nothing but who."""
 
+    example: ClassVar[dict[str, Any]] = {"actor": "ada"}
+
 
 class ApproveBody(_ByPerson):
+    example: ClassVar[dict[str, Any]] = {"mode": "shadow", "actor": "ada"}
+
     mode = StrictChoice(RuleMode.choices, required=False, default=RuleMode.SHADOW)
 
 
 class RejectBody(_ByPerson):
+    example: ClassVar[dict[str, Any]] = {"reason": "Too broad.", "actor": "ada"}
+
     reason = StrictChar(max_length=2000)

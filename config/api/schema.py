@@ -9,6 +9,7 @@ from drf_spectacular.openapi import AutoSchema as BaseAutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
 from config.api import problems
+from config.api.permissions import ANY_SCOPE, required_scope
 
 _FIELD_ERROR: Final = {
     "type": "object",
@@ -33,8 +34,74 @@ _PROBLEM: Final = {
 }
 
 
+_RETRY_AFTER: Final = {
+    "Retry-After": {"description": "In so many seconds.", "schema": {"type": "integer"}}
+}
+# What an operation may refuse with, by the name of the answer and the status it comes with.
+_REFUSALS: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
+    "400": ("Invalid", "Breaks a rule of the API; `errors` names every place.", {}),
+    "401": (
+        "Unauthenticated",
+        "No key, or one that is unknown, revoked or expired.",
+        {"WWW-Authenticate": {"schema": {"type": "string"}}},
+    ),
+    "403": ("Forbidden", "The key does not have the scope.", {}),
+    "404": ("NotFound", "There is no such thing, or it is another tenant's.", {}),
+    "406": ("NotAcceptable", "Answers are JSON, and `Accept` asks for something else.", {}),
+    "409": ("Conflict", "The present state does not allow it.", {}),
+    "413": ("TooLarge", "The body, or what it inflates to, is over 16 MiB.", {}),
+    "415": ("UnsupportedMediaType", "Neither that media type nor that encoding is read.", {}),
+    "429": ("RateLimited", "Over the tenant's limit of requests a minute.", _RETRY_AFTER),
+    "503": ("Unavailable", "Nothing was kept; the same may succeed later.", _RETRY_AFTER),
+}
+
+
 class AutoSchema(BaseAutoSchema):
-    """Adds what our views declare: query parameters by action, and Idempotency-Key."""
+    """Adds what our views declare.
+
+    Query parameters and scopes by action, Idempotency-Key, an example of every body (the
+    ``example`` of its serializer, or of the view's ``action_examples``), and what may be refused.
+    """
+
+    def get_operation(self, *args: Any) -> dict[str, Any] | None:
+        operation: dict[str, Any] | None = super().get_operation(*args)
+        if operation is None:
+            return None
+        if body := operation.get("requestBody"):
+            for media_type, content in body["content"].items():
+                if (example := self._example(media_type)) is not None:
+                    content["example"] = example
+        for status in sorted(self._refused_with()):
+            name, _, _ = _REFUSALS[status]
+            operation["responses"].setdefault(status, {"$ref": f"#/components/responses/{name}"})
+        return operation
+
+    def get_auth(self) -> list[dict[str, Any]]:
+        """The ways to say who calls, each with the scope that a key needs for it."""
+        scope = required_scope(self.view, self.method)
+        needed = [] if scope in (None, ANY_SCOPE) else [scope]
+        return [dict.fromkeys(way, needed) for way in super().get_auth()]
+
+    def _example(self, media_type: str) -> Any:
+        by_action = getattr(self.view, "action_examples", {})
+        examples: dict[str, Any] = by_action.get(getattr(self.view, "action", None), {})
+        if media_type in examples:
+            return examples[media_type]
+        serializer = self.get_request_serializer()
+        if isinstance(serializer, dict):
+            serializer = serializer.get(media_type)
+        return getattr(serializer, "example", None)
+
+    def _refused_with(self) -> set[str]:
+        reads_body = self.method in ("POST", "PUT", "PATCH")
+        refused = {"400", "401", "406", "429", "503"}
+        if required_scope(self.view, self.method) != ANY_SCOPE:
+            refused.add("403")
+        if reads_body or "{" in self.path:
+            refused.add("404")
+        if reads_body:
+            refused |= {"409", "413", "415"}
+        return refused
 
     def get_override_parameters(self) -> list[Any]:
         found: list[Any] = []
@@ -68,14 +135,15 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
 
 def add_problems(result: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-    """Postprocessing: every operation may answer a problem document."""
-    schemas = result.setdefault("components", {}).setdefault("schemas", {})
-    schemas["Problem"] = _PROBLEM
-    answer = {
-        "description": "A refusal.",
-        "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    """Postprocessing: the refusals that operations refer to."""
+    components = result.setdefault("components", {})
+    components.setdefault("schemas", {})["Problem"] = _PROBLEM
+    components["responses"] = {
+        name: {
+            "description": description,
+            **({"headers": headers} if headers else {}),
+            "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for name, description, headers in _REFUSALS.values()
     }
-    for operations in result["paths"].values():
-        for operation in operations.values():
-            operation["responses"].setdefault("default", answer)
     return result

@@ -69,6 +69,15 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     END
 $$
 """  # noqa: S608 - only our own constants are interpolated
+# Not for any other role that may log in to the database: to those it would answer as to the owner.
+KEEP_FOUND: Final = f"""
+REVOKE ALL ON FUNCTION incidents_found(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION incidents_found(text, text) TO {TENANT_ROLE}, {STAFF_ROLE}
+"""
+LEAVE_FOUND: Final = f"""
+REVOKE ALL ON FUNCTION incidents_found(text, text) FROM {TENANT_ROLE}, {STAFF_ROLE};
+GRANT EXECUTE ON FUNCTION incidents_found(text, text) TO PUBLIC
+"""
 DROP_FOUND: Final = "DROP FUNCTION incidents_found(text, text)"
 
 # What every timeline begins with says nothing that the incident itself does not.

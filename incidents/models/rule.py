@@ -125,6 +125,9 @@ class RuleRevision(_RuleFields):
             models.UniqueConstraint(
                 fields=["tenant", "rule", "number"], name="rule_revision_identity"
             ),
+            models.CheckConstraint(
+                condition=Q(mode__in=RuleMode.values), name="rule_revision_mode_known"
+            ),
         ]
         indexes: ClassVar = [
             # The rules in force then.

@@ -53,6 +53,10 @@ class Run(models.Model):
             models.CheckConstraint(
                 condition=Q(status__in=RunStatus.values), name="run_status_known"
             ),
+            models.CheckConstraint(
+                condition=Q(completion__isnull=True) | Q(completion__in=RunStatus.values),
+                name="run_completion_known",
+            ),
         ]
         indexes: ClassVar = [
             # The list of runs, newest first.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -25,6 +25,8 @@ from incidents.services import backtest
 
 
 class DaysBody(StrictSerializer):
+    example: ClassVar[dict[str, Any]] = {"days": 30}
+
     days = StrictInteger(
         min_value=1, max_value=backtest.MAX_DAYS, required=False, default=backtest.DEFAULT_DAYS
     )
@@ -32,6 +34,8 @@ class DaysBody(StrictSerializer):
 
 class BacktestBody(DaysBody):
     """A rule's fields; at least one of those that match is needed, the others change nothing."""
+
+    example: ClassVar[dict[str, Any]] = {"error_code": "EXECUTION_TIMEOUT", "days": 30}
 
     trigger_type = Slug50(required=False, allow_null=True)
     error_code = StrictChar(max_length=200, required=False, allow_null=True)

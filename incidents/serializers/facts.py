@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from rest_framework import serializers
 
 from config.api.fields import (
@@ -47,6 +49,14 @@ class ViolationRow(serializers.Serializer):
 
 class ViolationBody(StrictSerializer):
     """Reports that a run broke a rule of a policy."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "run_id": "nightly-42",
+        "policy_id": "no-secrets",
+        "rule_id": "no-keys",
+        "severity": "high",
+        "reason": "The answer held a key.",
+    }
 
     run_id = RunIdentifier()
     policy_id = Identifier()
@@ -99,6 +109,13 @@ class EvaluationRow(serializers.Serializer):
 class EvaluationBody(StrictSerializer):
     """Records what checking a run against its policies came to."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "run_id": "nightly-42",
+        "outcome": "passed",
+        "policies_checked": 3,
+        "confidence": 0.97,
+    }
+
     run_id = RunIdentifier()
     outcome = StrictChar(max_length=200)
     policies_checked = StrictInteger()
@@ -119,6 +136,13 @@ class CostRecordRow(serializers.Serializer):
 
 class CostRecordBody(StrictSerializer):
     """Records what a request cost."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "request_id": "request-7",
+        "run_id": "nightly-42",
+        "tokens": 512,
+        "cost_cents": "0.75",
+    }
 
     request_id = Identifier()
     run_id = RunIdentifier(required=False, allow_null=True)
@@ -148,6 +172,13 @@ class CostAnomalyRow(serializers.Serializer):
 class CostAnomalyBody(StrictSerializer):
     """Reports spending out of the ordinary."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "anomaly_id": "anomaly-3",
+        "kind": "ABSOLUTE_SPIKE",
+        "severity": "high",
+        "cost_delta_cents": "250",
+    }
+
     anomaly_id = Identifier()
     kind = Identifier(
         help_text="BUDGET_EXCEEDED, BUDGET_WARNING, ABSOLUTE_SPIKE, SUSTAINED_DRIFT or another."
@@ -172,6 +203,11 @@ class CostAnomalyAnswer(serializers.Serializer):
 class EvidenceBody(StrictSerializer):
     """Adds evidence to an incident."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "kind": "screenshot",
+        "data": {"url": "https://files.example/1.png"},
+    }
+
     kind = Slug50()
     data = JsonObject()  # type: ignore[assignment]
     recovery_executed = StrictBoolean(
@@ -182,6 +218,8 @@ class EvidenceBody(StrictSerializer):
 
 class PostmortemBody(StrictSerializer):
     """Nothing but who."""
+
+    example: ClassVar[dict[str, Any]] = {"actor": "ada"}
 
     actor = StrictChar(max_length=100, required=False, allow_null=True)
 

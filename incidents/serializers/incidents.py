@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from typing import Any, Final, cast
+=======
+from typing import Any, ClassVar, cast
+>>>>>>> 6e8946b (Walk every route, table and statement for what keeps tenants apart)
 
 from rest_framework import serializers
 
@@ -182,6 +186,15 @@ class EventRow(serializers.Serializer):
 class AlertBody(StrictSerializer):
     """One alert. It says what is read here for the documentation; reports.Alert reads it."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "trigger_type": "failure_spike",
+        "call_id": "call-8f3a",
+        "run_id": "nightly-42",
+        "error_code": "EXECUTION_TIMEOUT",
+        "error_message": "No answer within 60 s",
+        "cost_delta_cents": "12.5",
+    }
+
     trigger_type = Slug50()
     trigger_value = StrictChar(max_length=2000, min_length=0, required=False, allow_null=True)
     group_key = StrictChar(max_length=200, required=False, allow_null=True)
@@ -204,6 +217,8 @@ class AlertBody(StrictSerializer):
 
 class AlertBatch(StrictSerializer):
     """1 to 1,000 alerts; as NDJSON 1 to 10,000 lines."""
+
+    example: ClassVar[dict[str, Any]] = {"alerts": [AlertBody.example]}
 
     alerts = AlertBody(many=True)
 
@@ -246,8 +261,17 @@ class _ByPerson(StrictSerializer):
 class AcknowledgeBody(_ByPerson):
     """Nothing but who."""
 
+    example: ClassVar[dict[str, Any]] = {"actor": "ada"}
+
 
 class ResolveBody(_ByPerson):
+    example: ClassVar[dict[str, Any]] = {
+        "resolution_method": "rollback",
+        "resolution_type": "real",
+        "resolution_summary": "The batch has a quota of its own.",
+        "actor": "ada",
+    }
+
     resolution_method = StrictChoice(ResolutionMethod.choices)
     resolution_type = StrictChoice(ResolutionType.choices, required=False, allow_null=True)
     resolution_summary = StrictChar(
@@ -257,24 +281,42 @@ class ResolveBody(_ByPerson):
 
 
 class ReopenBody(_ByPerson):
+    example: ClassVar[dict[str, Any]] = {"reason": "It happens again.", "actor": "ada"}
+
     reason = StrictChar(max_length=2000)
 
 
 class AssignBody(_ByPerson):
+    example: ClassVar[dict[str, Any]] = {"assignee": "grace", "actor": "ada"}
+
     assignee = StrictChar(max_length=100, allow_null=True)
 
 
 class SeverityBody(_ByPerson):
+    example: ClassVar[dict[str, Any]] = {
+        "severity": "critical",
+        "reason": "Customers notice.",
+        "actor": "ada",
+    }
+
     severity = StrictChoice(SEVERITIES)
     reason = StrictChar(max_length=2000)
 
 
 class CommentBody(_ByPerson):
+    example: ClassVar[dict[str, Any]] = {"description": "The provider confirms it.", "actor": "ada"}
+
     description = StrictChar(max_length=2000)
 
 
 class OpenBody(_ByPerson):
     """Opens an incident by hand."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "title": "Answers are empty",
+        "severity": "high",
+        "category": "execution_failure",
+    }
 
     title = StrictChar(max_length=2000)
     severity = StrictChoice(SEVERITIES)
@@ -285,6 +327,12 @@ class OpenBody(_ByPerson):
 
 class BulkBody(StrictSerializer):
     """One action on up to 500 incidents; the action's own fields stand beside ``ids``."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "action": "acknowledge",
+        "ids": ["0190a5f0-0000-7000-8000-000000000001"],
+        "actor": "ada",
+    }
 
     action = StrictChoice(["acknowledge", "resolve", "assign", "severity"])
     ids = serializers.ListField(child=Uuid(), min_length=1, max_length=500)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -56,6 +56,13 @@ class RevisionRow(_RuleFields):
 class RuleBody(StrictSerializer):
     """A new rule; at least one of the last four is required."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "name": "Timeouts of the planner",
+        "mode": "shadow",
+        "error_code": "EXECUTION_TIMEOUT",
+        "agent_id": "planner",
+    }
+
     name = StrictChar(max_length=200)
     policy_type = Identifier(required=False, allow_null=True)
     mode = StrictChoice(RuleMode.choices)
@@ -69,6 +76,8 @@ class RuleBody(StrictSerializer):
 
 class RuleChange(StrictSerializer):
     """What should change of a rule; null takes a condition away."""
+
+    example: ClassVar[dict[str, Any]] = {"mode": "active", "actor": "ada"}
 
     name = StrictChar(max_length=200, required=False)
     policy_type = Identifier(required=False, allow_null=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -97,6 +97,12 @@ class RunRow(serializers.Serializer):
 class RunBody(StrictSerializer):
     """Announces a run."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "run_id": "nightly-42",
+        "agent_id": "reconciler",
+        "goal": "Reconcile the invoices.",
+    }
+
     run_id = RunIdentifier()
     agent_id = Identifier(required=False, allow_null=True)
     goal = StrictChar(max_length=10_000, min_length=0, required=False, allow_null=True)
@@ -108,6 +114,12 @@ class RunBody(StrictSerializer):
 
 class CompleteBody(StrictSerializer):
     """Ends a run."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "status": "succeeded",
+        "total_tokens": 8214,
+        "total_cost_cents": "14.221",
+    }
 
     status = StrictChoice([str(ending) for ending in ENDINGS])
     completed_at = Timestamp(required=False, allow_null=True)
@@ -133,6 +145,18 @@ class StepBody(StrictSerializer):
 
 class TraceBody(StrictSerializer):
     """The whole trace of a run."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "trace_id": "trace-42",
+        "steps": [
+            {
+                "step_index": 0,
+                "timestamp": "2026-01-31T12:00:00Z",
+                "step_type": "tool",
+                "content": "GET ledger",
+            }
+        ],
+    }
 
     trace_id = Identifier()
     steps = StepBody(many=True, max_length=MAX_STEPS)  # type: ignore[call-arg]
@@ -226,6 +250,13 @@ class FailureDetail(FailureRow):
 
 class FailureBody(StrictSerializer):
     """Reports a failed call of a run."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "failure_type": "timeout",
+        "error_code": "EXECUTION_TIMEOUT",
+        "error_message": "No answer within 60 s",
+        "request_id": "request-7",
+    }
 
     failure_type = StrictChoice(FailureType.choices)
     error_code = StrictChar(max_length=200)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from rest_framework import serializers
 
 from config.api.fields import StrictBoolean, StrictChar, Timestamp
@@ -45,6 +47,8 @@ class SenderSettingsRow(serializers.Serializer):
 
 class SenderSettingsChange(StrictSerializer):
     """What should change; null goes back to the product's patterns, or takes the secret away."""
+
+    example: ClassVar[dict[str, Any]] = {"keep_prompts": True, "redaction_patterns": ["[0-9]{16}"]}
 
     keep_prompts = StrictBoolean(required=False)
     redaction_patterns = serializers.ListField(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -41,6 +41,12 @@ class _SeverityName(StrictChoice):
 class WebhookBody(StrictSerializer):
     """A new webhook. The filters let everything pass when they are empty."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "url": "https://hooks.example/firebreak",
+        "events": ["opened", "resolved"],
+        "min_severity": "high",
+    }
+
     url = StrictChar(max_length=MAX_URL)
     events = _Events()
     description = StrictChar(max_length=2000, min_length=0, required=False)
@@ -52,6 +58,8 @@ class WebhookBody(StrictSerializer):
 
 class WebhookChange(StrictSerializer):
     """What should change of a webhook."""
+
+    example: ClassVar[dict[str, Any]] = {"is_enabled": False}
 
     url = StrictChar(max_length=MAX_URL, required=False)
     events = _Events(required=False)

@@ -16,6 +16,7 @@ from config.api.views import TenantViewSet
 from config.errors import Invalid, UnsupportedMediaType
 from incidents.enums import Outcome
 from incidents.models import Alert
+from incidents.serializers import hooks
 from incidents.serializers.incidents import (
     AlertAnswer,
     AlertBatch,
@@ -37,6 +38,7 @@ class AlertViewSet(IdempotentMixin, TenantViewSet):
     queryset = Alert.objects.all()
     serializer_class = AlertAnswer
     action_scopes: ClassVar[dict[str, str]] = {"create": "ingest", "batch": "ingest"}
+    action_examples: ClassVar[dict[str, dict[str, str]]] = {"batch": {NDJSON: hooks.NDJSON_EXAMPLE}}
     transactional = False  # absorb() is the transaction
 
     @extend_schema(
@@ -64,7 +66,7 @@ class AlertViewSet(IdempotentMixin, TenantViewSet):
     @extend_schema(
         operation_id="report_alerts",
         summary="Report a batch of alerts",
-        request={JSON: AlertBatch, NDJSON: AlertBatch},
+        request={JSON: AlertBatch, NDJSON: hooks.NDJSON},
         responses=BatchAnswer,
     )
     def batch(self, request: Request) -> Response:

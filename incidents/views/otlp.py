@@ -19,6 +19,7 @@ from config.api.views import TenantViewSet
 from config.errors import UnsupportedMediaType
 from incidents.models import Run
 from incidents.senders import otlp
+from incidents.serializers import hooks
 from incidents.serializers.runs import RunRow
 from incidents.services import tracing
 from incidents.views.credentials import BasicKeyAuthentication
@@ -46,6 +47,14 @@ class OtlpViewSet(TenantViewSet):
     serializer_class = RunRow
     authentication_classes = [ApiKeyAuthentication, BasicKeyAuthentication]
     action_scopes: ClassVar[dict[str, str]] = {"export": "ingest", "export_langfuse": "ingest"}
+    action_examples: ClassVar[dict[str, dict[str, Any]]] = {
+        "export": {otlp.JSON: hooks.SPANS_EXAMPLE}
+    }
+    # A refusal is a google.rpc.Status, in either encoding.
+    refusal: ClassVar[dict[str, Any]] = {
+        otlp.JSON: {"schema": hooks.STATUS},
+        otlp.PROTOBUF: {"schema": {"type": "string", "format": "binary"}},
+    }
     transactional = False  # the service is the transaction
 
     @extend_schema(
@@ -53,7 +62,7 @@ class OtlpViewSet(TenantViewSet):
         summary="Export traces by OTLP/HTTP",
         description="An ExportTraceServiceRequest; the answer is an ExportTraceServiceResponse, "
         "a refusal a google.rpc.Status, both in the encoding of the request.",
-        request={otlp.PROTOBUF: OpenApiTypes.BINARY, otlp.JSON: OpenApiTypes.OBJECT},
+        request={otlp.PROTOBUF: OpenApiTypes.BINARY, otlp.JSON: hooks.SPANS},
         responses={
             (200, otlp.PROTOBUF): OpenApiTypes.BINARY,
             (200, otlp.JSON): OpenApiResponse(OpenApiTypes.OBJECT, "What was rejected, if any."),

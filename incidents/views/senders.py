@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final
 
 from django.http.response import HttpResponseBase
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,6 +18,7 @@ from config.errors import Invalid, NotFound, UnsupportedMediaType
 from incidents.enums import Outcome
 from incidents.models import Alert, SenderSettings
 from incidents.senders import alertmanager, cloudevents, sentry
+from incidents.serializers import hooks
 from incidents.serializers.incidents import AlertAnswer, BatchAnswer
 from incidents.serializers.senders import (
     HookAnswer,
@@ -41,6 +41,13 @@ class SenderViewSet(TenantViewSet):
     queryset = Alert.objects.all()
     serializer_class = AlertAnswer
     action_scopes: ClassVar[dict[str, str]] = {"alertmanager": "ingest", "cloudevents": "ingest"}
+    action_examples: ClassVar[dict[str, dict[str, Any]]] = {
+        "alertmanager": {JSON: hooks.ALERTMANAGER_EXAMPLE},
+        "cloudevents": {
+            cloudevents.STRUCTURED: hooks.CLOUDEVENT_EXAMPLE,
+            cloudevents.BATCH: [hooks.CLOUDEVENT_EXAMPLE],
+        },
+    }
     transactional = False  # the services are the transactions
 
     def perform(self, handler: Handler, request: Request) -> HttpResponseBase:
@@ -57,7 +64,7 @@ class SenderViewSet(TenantViewSet):
     @extend_schema(
         operation_id="report_alertmanager",
         summary="Take a notification of Prometheus Alertmanager (webhook version 4)",
-        request={JSON: OpenApiTypes.OBJECT},
+        request={JSON: hooks.ALERTMANAGER},
         responses=NotificationAnswer,
     )
     def alertmanager(self, request: Request) -> Response:
@@ -72,10 +79,11 @@ class SenderViewSet(TenantViewSet):
     @extend_schema(
         operation_id="report_cloudevents",
         summary="Take events by CloudEvents 1.0: binary, structured, or a batch",
+        description="An event in binary mode is told by its headers, which begin with `ce-`; its "
+        "body is the data, of any media type.",
         request={
-            cloudevents.STRUCTURED: OpenApiTypes.OBJECT,
-            cloudevents.BATCH: OpenApiTypes.OBJECT,
-            JSON: OpenApiTypes.OBJECT,
+            cloudevents.STRUCTURED: hooks.CLOUDEVENT,
+            cloudevents.BATCH: hooks.CLOUDEVENTS,
         },
         responses={
             201: AlertAnswer,
@@ -106,6 +114,7 @@ class SentryViewSet(SenderViewSet):
 
     authentication_classes = [SentryAuthentication, ApiKeyAuthentication]
     action_scopes: ClassVar[dict[str, str]] = {"sentry": "ingest"}
+    action_examples: ClassVar[dict[str, dict[str, Any]]] = {"sentry": {JSON: hooks.SENTRY_EXAMPLE}}
 
     @extend_schema(
         operation_id="report_sentry",
@@ -115,7 +124,7 @@ class SentryViewSet(SenderViewSet):
                 "prefix", str, OpenApiParameter.PATH, description="Of a key with scope ingest."
             )
         ],
-        request={JSON: OpenApiTypes.OBJECT},
+        request={JSON: hooks.SENTRY},
         responses={201: HookAnswer, 200: HookAnswer},
     )
     def sentry(self, request: Request, prefix: str) -> Response:
