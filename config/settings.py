@@ -239,17 +239,6 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
-    # Names where several enums are called alike.
-    "ENUM_NAME_OVERRIDES": {
-        "DeliveryStatusEnum": "incidents.enums.DeliveryStatus",
-        "IncidentStatusEnum": "incidents.enums.Status",
-        "LessonStatusEnum": "lessons.enums.LessonStatus",
-        "ProposalStatusEnum": "lessons.enums.ProposalStatus",
-        "ProposalKindEnum": "lessons.enums.ProposalKind",
-        "RunStatusEnum": "incidents.enums.RunStatus",
-        "SeverityEnum": "incidents.serializers.incidents.SEVERITIES",
-        "WebhookEventEnum": "incidents.enums.WebhookEvent",
-    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.api.schema.add_problems",

@@ -104,6 +104,14 @@ class Money(serializers.Field):
         return values.format_money(value)
 
 
+@extend_schema_field(
+    {
+        "type": "string",
+        "format": "date-time",
+        "pattern": r"^(19[7-9]|[2-9][0-9]{2})[0-9]-",
+        "description": "Of the years 1970 to 9999, with an offset.",
+    }
+)
 class Timestamp(serializers.DateTimeField):
     """An RFC 3339 time with an offset, as an aware datetime in UTC; answered with ``Z``."""
 

@@ -82,6 +82,15 @@ class AutoSchema(BaseAutoSchema):
         needed = [] if scope in (None, ANY_SCOPE) else [scope]
         return [dict.fromkeys(way, needed) for way in super().get_auth()]
 
+    def _map_basic_serializer(self, serializer: Any, direction: str) -> dict[str, Any]:
+        schema: dict[str, Any] = super()._map_basic_serializer(  # type: ignore[no-untyped-call]
+            serializer, direction
+        )
+        # What refuses unknown fields says so; not by its class, which is defined after this.
+        if direction == "request" and getattr(serializer, "refuses_unknown", False):
+            schema["additionalProperties"] = False
+        return schema
+
     def _example(self, media_type: str) -> Any:
         by_action = getattr(self.view, "action_examples", {})
         examples: dict[str, Any] = by_action.get(getattr(self.view, "action", None), {})

@@ -32,6 +32,7 @@ class StrictSerializer(serializers.Serializer):
     """
 
     default_error_messages = {"invalid": "must be a JSON object"}
+    refuses_unknown = True
 
     @classmethod
     def read(cls, data: Any) -> dict[str, Any]:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from typing import Any, Final, cast
-=======
-from typing import Any, ClassVar, cast
->>>>>>> 6e8946b (Walk every route, table and statement for what keeps tenants apart)
+from typing import Any, ClassVar, Final, cast
 
 from rest_framework import serializers
 

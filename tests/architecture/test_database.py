@@ -262,8 +262,8 @@ def test_lesser_role_outside_any_scope_finds_nothing(two: tuple[World, World], r
         transaction.set_rollback(True)
 
 
-# Unique keys without the tenant: why, and what keeps them apart all the same.
-OWN_ID = "an id that Firebreak makes, a UUIDv7: there are no two by any tenant"
+# Unique keys without the tenant, besides the ids that Firebreak makes: UUIDv7, of which no two are
+# alike. config/database/distribute.sql puts the tenant into all of them for Citus.
 UNIQUE_WITHOUT_TENANT: dict[str, str] = {
     "tenancy_apikey_digest_key": "a key is looked up before its tenant is known",
     "tenancy_apikey_prefix_key": "a person revokes by it, and a hook names its tenant by it",
@@ -294,7 +294,8 @@ def test_unique_keys_hold_the_tenant_or_say_why_not() -> None:
         assert own_id or index in UNIQUE_WITHOUT_TENANT, f"{table}: {index}"
 
 
-# Foreign keys that do not hold the tenant, by table and column.
+# Foreign keys that do not hold the tenant, by table and column; config/database/distribute.sql
+# puts it into them where tables are spread over machines.
 READ_FIRST = "who writes it has read that row in the scope of its tenant, in this transaction"
 FOREIGN_WITHOUT_TENANT: dict[str, str] = {
     "exports_bundle.key_id": "signing keys are the installation's",

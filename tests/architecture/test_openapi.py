@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import yaml
 from django.test import Client
 
+from config.api.document import DocumentView
 from config.api.permissions import ANY_SCOPE
 from tests.architecture import routes
 from tests.architecture.operations import OPERATIONS
@@ -110,3 +112,15 @@ def test_docs_need_no_network(client: Client) -> None:
     page = client.get("/api/docs/")
     assert page.status_code == 200
     assert re.findall(r'(?:src|href)="(?:https?:)?//', page.content.decode()) == []
+
+
+def test_document_is_made_once_by_whichever_thread_asks_first() -> None:
+    DocumentView._made = None
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: Client().get("/api/schema/").content, range(4)))
+    assert len(set(answers)) == 1
+
+
+@pytest.mark.parametrize("query", ["version=%0d%0aX:1", "version=%00", "lang=%ff", "format=x"])
+def test_document_takes_no_harm_from_a_query(query: str) -> None:
+    assert Client().get(f"/api/schema/?{query}").status_code in (200, 404)

@@ -135,6 +135,7 @@ def grow(world: World, number: int, *, incident: str = "incident") -> None:
     """Adds one more of everything, in the same places as the first; ``number`` tells it apart."""
     tenant, by, ids = world.tenant, world.by, world.ids
     endpoint = webhooks.create(
+        by=by,
         tenant=tenant,
         url=f"https://{world.mark}.example/{number}",
         events=["opened", "acknowledged"],

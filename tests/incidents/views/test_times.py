@@ -43,3 +43,12 @@ def test_list_with_a_far_offset_means_that_moment(api: ApiClient) -> None:
         local = format_timestamp(now + ahead - timedelta(hours=23, minutes=59)).rstrip("Z")
         counted = api.get(f"/api/v1/incidents/count/?created_after={local}-23:59")
         assert counted.json() == {"count": found}
+
+
+@pytest.mark.parametrize("address", ["stats", "accounting"])
+@pytest.mark.parametrize("since", ["1970-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
+def test_insights_since_the_first_and_the_last_moment(
+    api: ApiClient, address: str, since: str
+) -> None:
+    answer = api.get(f"/api/v1/insights/{address}/?since={since}")
+    assert answer.status_code == 200, answer.content
