@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
+from unfold.admin import ModelAdmin, TabularInline
 from unfold.paginator import InfinitePaginator
 
 from config.actors import Actor
@@ -22,6 +23,7 @@ from config.tenancy.models import Tenant
 from config.tenancy.services import staff
 
 VIA: Final = "admin"
+admin.site.empty_value_display = "\N{EN DASH}"
 # What a cursor begins with: which way it leads.
 NEWER: Final = "n"
 OLDER: Final = "o"
@@ -53,10 +55,13 @@ class TenantModelAdmin(ModelAdmin):
     """
 
     tenant_lookup = "tenant_id"
+    # What the list says when there is nothing in it, and its button for adding.
+    empty_words = "There is nothing here yet."
+    add_words = "Add"
     paginator = InfinitePaginator
     show_full_result_count = False
     list_disable_select_all = True
-    list_per_page = 50
+    list_per_page = 25
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         queryset: QuerySet[Any] = super().get_queryset(request)
@@ -88,6 +93,18 @@ class TenantModelAdmin(ModelAdmin):
         if db_field.related_model is Tenant:
             kwargs["queryset"] = tenants(request)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+class LabelledTabularInline(TabularInline):
+    """Rows in a table, whose fields say what they are to those who cannot see its head."""
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None:
+            label = str(field.label)
+            widget = getattr(field.widget, "widget", field.widget)
+            widget.attrs.setdefault("aria-label", label[:1].upper() + label[1:])
+        return field
 
 
 class ReadOnlyModelAdmin(TenantModelAdmin):

@@ -170,6 +170,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = False
+FORMAT_MODULE_PATH = ["config.formats"]
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -184,7 +185,7 @@ LOGIN_REDIRECT_URL = "admin:index"
 UNFOLD = {
     "SITE_TITLE": "Firebreak",
     "SITE_HEADER": "Firebreak",
-    "SITE_SUBHEADER": "Incidents of LLM calls and agents",
+    "SITE_SUBHEADER": "LLM and agent incidents",
     "SITE_SYMBOL": "local_fire_department",
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": "incidents.admin.site.favicon"}

@@ -24,7 +24,7 @@ from incidents.admin import panels
 from incidents.admin.forms import ActForm, DayInput
 from incidents.admin.subjects import Deed, SubjectAdmin
 from incidents.enums import RuleMode
-from incidents.models import Incident
+from incidents.models import Incident, PolicyRule
 from incidents.models.rule import MATCHED
 from incidents.templatetags.firebreak import NOTHING, ago, badge, severity_badge
 from lessons.enums import LessonStatus, ProposalStatus
@@ -125,6 +125,8 @@ class LessonAdmin(SubjectAdmin):
     list_display = ["title", "state", "kind", "severity_word", "tenant", "learned"]
     list_filter = ["status", "lesson_type", "severity", "tenant"]
     search_fields = ["title"]
+    search_help_text = "Words in the title"
+    empty_words = "Housekeeping captures lessons from new incidents."
     deeds = (
         Deed(
             "convert",
@@ -192,6 +194,8 @@ class ProposalAdmin(SubjectAdmin):
     list_display = ["name", "state", "policy", "tenant", "drafted"]
     list_filter = ["status", "kind", "tenant"]
     search_fields = ["name"]
+    search_help_text = "Words in the name"
+    empty_words = "High and critical incidents yield proposals, and lessons that are converted."
     deeds = (
         Deed(
             "approve",
@@ -252,6 +256,7 @@ class ProposalAdmin(SubjectAdmin):
         matcher = proposals.matcher_of(subject)
         context: dict[str, Any] = {
             "history": subject.events.order_by("-created_at", "-id")[:SHOWN],  # type: ignore[attr-defined]
+            "rule": PolicyRule.objects.filter(pk=subject.rule_id).first(),
             "matched": [
                 (name.replace("_id", "").replace("_", " "), value)
                 for name in MATCHED

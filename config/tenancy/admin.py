@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as PlainGroupAdmin
 from django.contrib.auth.admin import UserAdmin as PlainUserAdmin
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.forms.models import model_to_dict
-from django.http import HttpRequest
-from unfold.admin import ModelAdmin, TabularInline
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import (
@@ -24,7 +27,7 @@ from unfold.widgets import (
 )
 
 from config import clock
-from config.backstage import TenantModelAdmin, actor, tenants
+from config.backstage import LabelledTabularInline, TenantModelAdmin, actor, tenants
 from config.operations import audit
 from config.tenancy.enums import Scope
 from config.tenancy.models import AGGREGATION_RANGES, RETENTIONS, ApiKey, StaffTenant, Tenant
@@ -36,8 +39,12 @@ class TenantAdmin(TenantModelAdmin):
     """Tenants and their overrides of the aggregation facts; rows of theirs outlive any wish."""
 
     tenant_lookup = "pk"
-    list_display = ["id", "name", "created_at"]
+    list_display = ["id", "name", "overrides", "created_at"]
     search_fields = ["id", "name"]
+    search_help_text = "Id or name"
+    sortable_by: ClassVar[list[str]] = []
+    empty_words = "The first report or key of a tenant makes it, or the button above."
+    add_words = "Add a tenant"
     fieldsets = [
         (None, {"fields": ["id", "name", "created_at"]}),
         (
@@ -69,6 +76,11 @@ class TenantAdmin(TenantModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Tenant | None = None) -> bool:
         return False
+
+    @display(description="Overrides")  # type: ignore[untyped-decorator]
+    def overrides(self, tenant: Tenant) -> str | None:
+        names = [name for name in AGGREGATION_RANGES if getattr(tenant, name) is not None]
+        return ", ".join(f"{name.replace('_', ' ')} {getattr(tenant, name):,}" for name in names)
 
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
         with transaction.atomic():
@@ -142,21 +154,66 @@ class IssueKeyForm(forms.ModelForm):
 class ApiKeyAdmin(TenantModelAdmin):
     """Keys: issued and revoked, never edited or deleted; the digest is not shown anywhere."""
 
-    list_display = ["prefix", "name", "tenant", "scopes", "state", "expires_at", "last_used_at"]
+    list_display = ["prefix", "name", "tenant", "allows", "state", "expires", "last_used"]
     list_filter = ["tenant"]
+    sortable_by: ClassVar[list[str]] = []
+    change_form_outer_before_template = "tenancy/admin/revoke.html"
+    empty_words = "Nobody can call the API before a key is made."
+    add_words = "Make a key"
     list_select_related = ["tenant"]
     search_fields = ["prefix", "name", "tenant__id"]
+    search_help_text = "Prefix, name or tenant"
     actions = ["revoke"]
     _shown = (
         "prefix",
         "name",
         "tenant",
-        "scopes",
+        "state",
+        "allows",
         "created_at",
-        "expires_at",
+        "expires",
         "revoked_at",
-        "last_used_at",
+        "last_used",
     )
+
+    def get_urls(self) -> list[URLPattern]:
+        revoke = self.admin_site.admin_view(self.revoke_view)
+        return [
+            path("<uuid:object_id>/revoke/", revoke, name="tenancy_apikey_revoke"),
+            *super().get_urls(),
+        ]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
+        return () if obj is None else self._shown
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        once = {"show_save_and_continue": False, "show_save_and_add_another": False}
+        answer: HttpResponse = super().add_view(request, form_url, once | (extra_context or {}))
+        return answer
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        key = self.get_object(request, object_id)
+        revocable = key is not None and key.revoked_at is None
+        context = {"revocable": revocable and self.has_revoke_permission(request)}
+        answer: HttpResponse = super().change_view(
+            request, object_id, form_url, context | (extra_context or {})
+        )
+        return answer
+
+    def revoke_view(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
+        """Revokes one key, from its page."""
+        key = self.get_object(request, str(object_id))
+        if key is None:
+            raise Http404("No such key.")
+        if not self.has_revoke_permission(request):
+            raise PermissionDenied
+        if request.method == "POST":
+            self.revoke(request, ApiKey.objects.filter(pk=key.pk))
+        return HttpResponseRedirect(reverse("admin:tenancy_apikey_change", args=[key.pk]))
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
         if obj is None:
@@ -200,7 +257,9 @@ class ApiKeyAdmin(TenantModelAdmin):
         # The admin goes on with the object that its form made: it becomes the one that was saved.
         obj.__dict__.update(key.__dict__)
         self.message_user(
-            request, f"The key, shown only this once: {plaintext}", level=messages.WARNING
+            request,
+            f"Copy the key now, it is not shown again: {plaintext}",
+            level=messages.WARNING,
         )
 
     @display(  # type: ignore[untyped-decorator]
@@ -211,6 +270,18 @@ class ApiKeyAdmin(TenantModelAdmin):
             return "revoked"
         return "active" if key.is_usable(at=clock.now()) else "expired"
 
+    @display(description="Scopes")  # type: ignore[untyped-decorator]
+    def allows(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes)
+
+    @display(description="Expires")  # type: ignore[untyped-decorator]
+    def expires(self, key: ApiKey) -> Any:
+        return key.expires_at or "never"
+
+    @display(description="Last used")  # type: ignore[untyped-decorator]
+    def last_used(self, key: ApiKey) -> Any:
+        return key.last_used_at or "never"
+
     @action(  # type: ignore[untyped-decorator]
         description="Revoke the selected keys", permissions=["revoke"]
     )
@@ -219,7 +290,7 @@ class ApiKeyAdmin(TenantModelAdmin):
         self.message_user(request, f"Revoked: {', '.join(key.prefix for key in revoked)}.")
 
 
-class TenantInline(TabularInline):
+class TenantInline(LabelledTabularInline):
     """The tenants that a person sees; a superuser sees all without any."""
 
     model = StaffTenant
@@ -250,9 +321,57 @@ class UserAdmin(SuperuserOnly, PlainUserAdmin, ModelAdmin):
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     inlines = [TenantInline]
-    list_display = ["username", "email", "is_active", "is_staff", "is_superuser", "last_login"]
+    filter_horizontal = ()
+    readonly_fields = ("last_login", "date_joined")
+    # What a person may do comes from roles alone.
+    fieldsets = (
+        (None, {"fields": ("username", "password", "first_name", "last_name", "email")}),
+        ("Access", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        ("Dates", {"fields": ("last_login", "date_joined")}),
+    )
+    list_display = ["username", "roles", "sees", "is_active", "is_superuser", "last_login"]
+    list_filter = ["is_active", "is_superuser", "groups"]
+    sortable_by: ClassVar[list[str]] = []
+    add_words = "Add a person"
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
+    ) -> Any:
+        kwargs.setdefault("widget", UnfoldAdminCheckboxSelectMultipleWidget())
+        field = super().formfield_for_manytomany(db_field, request, **kwargs)
+        if field is not None:
+            field.label, field.help_text = "Roles", "Each lets a person do what it is for."
+        return field
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        found: QuerySet[User] = super().get_queryset(request)
+        return found.prefetch_related("groups", "staff_tenants")
+
+    @display(description="Roles")  # type: ignore[untyped-decorator]
+    def roles(self, user: User) -> str:
+        return ", ".join(sorted(group.name for group in user.groups.all()))
+
+    @display(description="Tenants")  # type: ignore[untyped-decorator]
+    def sees(self, user: User) -> str:
+        if user.is_superuser:
+            return "all"
+        return ", ".join(one.tenant_id for one in user.staff_tenants.all())  # type: ignore[attr-defined]
 
 
 @admin.register(Group)
 class GroupAdmin(SuperuserOnly, PlainGroupAdmin, ModelAdmin):
     """Roles. Four are Firebreak's own, whose permissions come back with every migration."""
+
+    sortable_by: ClassVar[list[str]] = []
+    filter_horizontal = ()
+    add_words = "Add a role"
+
+    def formfield_for_manytomany(
+        self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any
+    ) -> Any:
+        kwargs.setdefault("widget", forms.SelectMultiple({"size": 20}))
+        field = super().formfield_for_manytomany(db_field, request, **kwargs)
+        if field is not None and field.queryset is not None:
+            ours = ("tenancy", "operations", "incidents", "lessons", "exports")
+            field.queryset = field.queryset.filter(content_type__app_label__in=ours)
+        return field

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -38,6 +38,7 @@ class BundleAdmin(ReadOnlyModelAdmin):
     list_filter = ["bundle_type", "tenant"]
     search_fields = ["id__exact", "incident_id__exact", "sha256__exact"]
     search_help_text = "Exact bundle id, incident id or SHA-256"
+    empty_words = "Nothing was exported yet: a button on an incident's page does it."
     empty_value_display = NOTHING
     fields = [
         "kind",
@@ -53,10 +54,16 @@ class BundleAdmin(ReadOnlyModelAdmin):
         "notice",
         "said",
     ]
-    readonly_fields = fields
+    readonly_fields = [*fields, "only_said"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        may_review = self.has_review_permission(request)
+        return self.fields if may_review else [*self.fields[:-1], "only_said"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         found: QuerySet[Any] = super().get_queryset(request)
+        titles = Incident.objects.filter(pk=OuterRef("incident_id")).values("title")
+        found = found.annotate(incident_title=Subquery(titles[:1]))
         return found.defer("document", "pdf").prefetch_related("reviews")
 
     def has_export_permission(self, request: HttpRequest) -> bool:
@@ -92,7 +99,7 @@ class BundleAdmin(ReadOnlyModelAdmin):
         return format_html(
             '<a class="fb-link" href="{}">{}</a>',
             reverse("admin:incidents_incident_change", args=[bundle.incident_id]),
-            str(bundle.incident_id),
+            bundle.incident_title[:120],  # type: ignore[attr-defined]
         )
 
     @display(description="When")  # type: ignore[untyped-decorator]
@@ -107,8 +114,8 @@ class BundleAdmin(ReadOnlyModelAdmin):
     @display(description="Files")  # type: ignore[untyped-decorator]
     def files(self, bundle: Bundle) -> SafeString:
         return format_html_join(
-            " · ",
-            '<a class="fb-link" href="{}">{}</a>',
+            " ",
+            '<a class="fb-button" href="{}">Download {}</a>',
             (
                 (reverse("admin:exports_bundle_download", args=[bundle.pk, form]), form.upper())
                 for form in downloads.MEDIA_TYPES
@@ -117,19 +124,22 @@ class BundleAdmin(ReadOnlyModelAdmin):
 
     @display(description="Reviews")  # type: ignore[untyped-decorator]
     def said(self, bundle: Bundle) -> SafeString:
-        told = format_html_join(
-            "",
-            "<li>{} {} by {} {}</li>",
-            (
-                (badge(row.state.replace("_", " ")), ago(row.created_at), row.created_by, row.notes)
-                for row in bundle.reviews.all()
-            ),
-        )
         return format_html(
-            '<ul>{}</ul><a class="fb-link" href="{}">Review this bundle</a>',
-            told,
+            '{} <p><a class="fb-button" href="{}">Review this bundle</a></p>',
+            self.only_said(bundle),
             reverse("admin:exports_bundle_review", args=[bundle.pk]),
         )
+
+    @display(description="Reviews")  # type: ignore[untyped-decorator]
+    def only_said(self, bundle: Bundle) -> SafeString:
+        rows = [
+            (badge(row.state), row.created_by, ago(row.created_at), row.notes)
+            for row in bundle.reviews.all()
+        ]
+        told = format_html_join(
+            "", '<li>{} by {}, {}<p class="fb-prose" dir="auto">{}</p></li>', rows
+        )
+        return format_html('<ul class="fb-reviews">{}</ul>', told) if rows else NOTHING
 
     # --- what is done
 
@@ -235,7 +245,11 @@ def _panel(request: HttpRequest, incident: Incident) -> dict[str, Any] | None:
         .filter(tenant_id=incident.tenant_id, incident_id=incident.pk)
         .order_by("-created_at", "-id")
     )
-    return {"bundles": found[:LISTED], "may_export": screen.has_export_permission(request)}
+    return {
+        "bundles": found[:LISTED],
+        "may_export": screen.has_export_permission(request),
+        "forms": list(downloads.MEDIA_TYPES),
+    }
 
 
 add_panel(Panel("exports", "Exports", "exports/admin/panel.html", _panel))

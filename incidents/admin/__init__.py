@@ -1,5 +1,5 @@
 """The screens of incidents, registered with Django's admin."""
 
-from incidents.admin import facts, incidents, rules, runs, targets, webhooks
+from incidents.admin import audit, facts, incidents, rules, runs, targets, webhooks
 
-__all__ = ["facts", "incidents", "rules", "runs", "targets", "webhooks"]
+__all__ = ["audit", "facts", "incidents", "rules", "runs", "targets", "webhooks"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 HEIGHT = 160
 LEFT = 56
 BOTTOM = 28
-WIDTH = 720
+WIDTH = 640
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +105,15 @@ def bars(
 
 
 def sparkline(values: Sequence[int], *, width: int = 80, height: int = 20) -> str:
-    """The points of a line through the values, for a ``polyline``."""
-    if not values:
-        return ""
-    top = max(max(values), 1)
-    step = width / max(len(values) - 1, 1)
-    return " ".join(
-        f"{round(place * step, 1)},{round(height - 1 - value / top * (height - 2), 1)}"
-        for place, value in enumerate(values)
-    )
+    """Small bars as one path, none where nothing is; they share the width."""
+    top = max([*values, 1])
+    step = width / max(len(values), 1)
+    bars = []
+    for place, value in enumerate(values):
+        if value:
+            tall = max(round(value / top * (height - 2), 1), 2.0)
+            bars.append(f"M{place * step:g} {height - 1}v-{tall:g}h{step - 1:g}v{tall:g}z")
+    return "".join(bars)
 
 
 def _ceiling(value: float) -> float:

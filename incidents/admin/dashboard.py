@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -12,14 +12,14 @@ from django.urls import reverse
 
 from config.backstage import tenants, tenants_seen
 from incidents.admin import charts, panels
-from incidents.enums import PatternType, Severity
+from incidents.enums import PatternType, Severity, Status
 from incidents.services import overview
 
 DAYS: Final = 30
 _PATTERNS: Final = {
-    PatternType.CATEGORY_CLUSTER: ("Many of one category", "category"),
-    PatternType.SEVERITY_SPIKE: ("Many severe ones in the last hour", "severity"),
-    PatternType.CASCADE_FAILURE: ("One run behind several", "run_id"),
+    PatternType.CATEGORY_CLUSTER: ("Many of one category in 24 h", "category"),
+    PatternType.SEVERITY_SPIKE: ("Many unacknowledged in the last hour", "severity"),
+    PatternType.CASCADE_FAILURE: ("One run behind several in 24 h", "run_id"),
 }
 
 
@@ -58,13 +58,29 @@ def show(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "calls_chart": _calls_chart(found.days, chosen),
         "categories": [
             {"one": one, "href": _list(chosen, topic="all", category=one.category, since=found)}
-            if one.category != "uncategorized"
-            else {"one": one, "href": ""}
             for one in found.categories
         ],
-        "cost_href": _list(chosen, topic="all", order="cost", since=found),
-        "calls_href": _list(chosen, topic="all", order="calls", since=found),
         "incidents_href": _list(chosen, topic="all", since=found),
+        "pace": [
+            {
+                "one": one,
+                "acknowledged_href": _list(
+                    chosen,
+                    topic="all",
+                    severity=one.severity.label,
+                    acknowledged="yes",
+                    since=found,
+                ),
+                "resolved_href": _list(
+                    chosen, topic="resolved", severity=one.severity.label, since=found
+                ),
+            }
+            for one in found.pace
+        ],
+        "targeted": any(one.acknowledge_target or one.resolve_target for one in found.pace),
+        "targets_href": reverse("admin:tenancy_tenant_change", args=[chosen])
+        if chosen
+        else reverse("admin:tenancy_tenant_changelist"),
         "patterns": [_pattern(one) for one in found.patterns],
         "figures": panels.figures_of(request, wanted),
     }
@@ -75,7 +91,7 @@ def _list(tenant: str, since: overview.Overview | None = None, **query: Any) -> 
     if tenant:
         query["tenant"] = tenant
     if since is not None and since.days:
-        query["created_after"] = since.days[0].day.isoformat()
+        query["started_after"] = _midnight(since.days[0].day)
     return f"{reverse('admin:incidents_incident_changelist')}?{urlencode(query)}"
 
 
@@ -83,10 +99,14 @@ def _of_day(day: overview.Day, tenant: str, **query: Any) -> str:
     return _list(
         tenant,
         topic="all",
-        created_after=day.day.isoformat(),
-        created_before=(day.day + timedelta(days=1)).isoformat(),
+        started_after=_midnight(day.day),
+        started_before=_midnight(day.day + timedelta(days=1)),
         **query,
     )
+
+
+def _midnight(day: date) -> str:
+    return f"{day.isoformat()}T00:00"
 
 
 def _incidents_chart(days: Sequence[overview.Day], tenant: str) -> charts.Chart:
@@ -121,7 +141,7 @@ def _calls_chart(days: Sequence[overview.Day], tenant: str) -> charts.Chart:
                 [("calls", day.calls)],
                 f"{day.day:%d %b}",
                 f"{day.day:%a %d %b}: {day.calls:,} calls affected",
-                _of_day(day, tenant, order="calls"),
+                _of_day(day, tenant),
             )
             for day in days
         ],
@@ -132,12 +152,18 @@ def _calls_chart(days: Sequence[overview.Day], tenant: str) -> charts.Chart:
 
 def _pattern(found: overview.Found) -> dict[str, Any]:
     words, parameter = _PATTERNS[found.pattern.pattern_type]
-    query = {"topic": "all", parameter: found.pattern.dimension}
-    if found.pattern.dimension == "uncategorized":
-        query.pop(parameter)
+    query = {
+        "topic": "all",
+        parameter: found.pattern.dimension,
+        "started_after": f"{found.since:%Y-%m-%dT%H:%M:%S}",
+    }
+    if found.pattern.pattern_type == PatternType.SEVERITY_SPIKE:
+        query["status"] = Status.OPEN
     return {
         "words": words,
-        "dimension": found.pattern.dimension,
+        "dimension": found.pattern.dimension
+        if parameter == "run_id"
+        else found.pattern.dimension.replace("_", " "),
         "tenant": found.tenant,
         "count": found.pattern.count,
         "confidence": found.pattern.confidence,

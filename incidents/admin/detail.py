@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from django.http import HttpRequest
 from django.urls import reverse
 
 from incidents.admin import charts, panels
+from incidents.facts import TRIGGER_OVERFLOW
 from incidents.models import (
     Alert,
     Event,
@@ -16,6 +18,7 @@ from incidents.models import (
     Incident,
     IncidentRun,
     Run,
+    Step,
     Trace,
     Violation,
 )
@@ -26,6 +29,9 @@ EVENTS: Final = 200
 ALERTS: Final = 10
 RUNS: Final = 10
 EVIDENCE: Final = 20
+# Steps of a trace that are shown before and after the one that broke a policy; of a trace
+# without any, so many of the last ones twice.
+AROUND: Final = 3
 RECURRENCE_DAYS: Final = 30
 RECURRENCE_FROM: Final = 3
 
@@ -40,23 +46,29 @@ def context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
     events = list(
         Event.objects.filter(incident=incident).order_by("-created_at", "-id")[: EVENTS + 1]
     )
+    runs = _runs(incident, links[:RUNS])
+    recurring = recurrence.of_category(
+        tenant=incident.tenant,
+        category=incident.category or UNCATEGORIZED,
+        baseline_days=RECURRENCE_DAYS,
+        threshold=RECURRENCE_FROM,
+    )
     return {
         "events": events[:EVENTS],
         "events_cut": len(events) > EVENTS,
         "plot": _plot(incident),
         "alerts": Alert.objects.filter(incident=incident).order_by("-id")[:ALERTS],
-        "runs": _runs(incident, links[:RUNS]),
+        "runs": runs,
+        "excerpt": _excerpt(runs),
         "runs_cut": len(links) > RUNS,
         "evidence": Evidence.objects.filter(incident=incident).order_by("-created_at")[:EVIDENCE],
         "failures": Failure.objects.filter(incident=incident).order_by("-created_at")[:RUNS],
         "violations": Violation.objects.filter(incident=incident).order_by("-created_at")[:RUNS],
         "learnings": postmortem.of_incident(incident=incident),
-        "recurrence": recurrence.of_category(
-            tenant=incident.tenant,
-            category=incident.category or UNCATEGORIZED,
-            baseline_days=RECURRENCE_DAYS,
-            threshold=RECURRENCE_FROM,
-        ),
+        "recurrence": recurring,
+        "others": recurring.occurrences - (incident.started_at >= recurring.since),
+        "category_href": _list(incident, category=incident.category or UNCATEGORIZED),
+        "overflow": incident.trigger_type == TRIGGER_OVERFLOW,
         "category": incident.category or UNCATEGORIZED,
         "panels": panels.panels_of(request, incident),
         "facts": _facts(incident),
@@ -104,8 +116,34 @@ def _runs(incident: Incident, run_ids: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _facts(incident: Incident) -> list[tuple[str, Any]]:
-    """What the reports said of it, without what they did not say."""
+def _excerpt(runs: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The steps around the one that broke a policy, or the last ones of a run that sent any."""
+    traced = [one for one in runs if one["trace"]]
+    broken = [one for one in traced if one["trace"].violation_step_index is not None]
+    if not traced:
+        return None
+    one = (broken or traced)[0]
+    steps = Step.objects.filter(trace=one["trace"]).order_by("-step_index")
+    if broken:
+        place = one["trace"].violation_step_index
+        steps = steps.filter(step_index__range=(place - AROUND, place + AROUND))
+    shown = list(steps[: 2 * AROUND + 1])
+    return {**one, "steps": shown[::-1]} if shown else None
+
+
+def _list(incident: Incident, **query: str) -> str:
+    """All of the tenant's incidents that are alike in something."""
+    parameters = {"topic": "all", "tenant": incident.tenant_id, **query}
+    return f"{reverse('admin:incidents_incident_changelist')}?{urlencode(parameters)}"
+
+
+def _facts(incident: Incident) -> list[tuple[str, Any, str]]:
+    """What the reports said of it, without what they did not say; some lead to those alike."""
+    alike = {
+        "Trigger": {"trigger_type": incident.trigger_type},
+        "Agent": {"agent_id": incident.agent_id or ""},
+        "Category": {"category": incident.category or UNCATEGORIZED},
+    }
     facts = [
         ("Trigger", incident.trigger_type),
         ("Trigger value", incident.trigger_value),
@@ -121,4 +159,8 @@ def _facts(incident: Incident) -> list[tuple[str, Any]]:
         ("Signature", incident.signature),
         ("Scenario", incident.synthetic_scenario_id),
     ]
-    return [(name, value) for name, value in facts if value]
+    return [
+        (name, value, _list(incident, **alike[name]) if name in alike else "")
+        for name, value in facts
+        if value
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.db.models import Model
@@ -13,7 +14,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from config.backstage import ReadOnlyModelAdmin
-from incidents.enums import Outcome
+from incidents.enums import Outcome, RuleMode
 from incidents.models import (
     CostAnomaly,
     CostRecord,
@@ -23,7 +24,17 @@ from incidents.models import (
     Prevention,
     Violation,
 )
-from incidents.templatetags.firebreak import NOTHING, ago, badge, money, readable, severity_badge
+from incidents.templatetags.firebreak import (
+    NOTHING,
+    ago,
+    badge,
+    count,
+    money,
+    percent,
+    plain,
+    readable,
+    severity_badge,
+)
 
 
 class FactAdmin(ReadOnlyModelAdmin):
@@ -32,7 +43,6 @@ class FactAdmin(ReadOnlyModelAdmin):
     ordering = ["-id"]
     sortable_by = []
     list_filter = ["tenant"]
-    list_per_page = 50
     empty_value_display = NOTHING
     # Fields that have a face of their own, by the name of the method that gives it.
     faces = {
@@ -61,7 +71,18 @@ class FactAdmin(ReadOnlyModelAdmin):
         return format_html(
             '<a class="fb-link" href="{}">{}</a>',
             reverse("admin:incidents_incident_change", args=[fact.incident_id]),
-            str(fact.incident_id),
+            fact.incident.title[:120],
+        )
+
+    @display(description="Run")  # type: ignore[untyped-decorator]
+    def run(self, fact: Any) -> SafeString:
+        if not fact.run_id:
+            return NOTHING
+        return format_html(
+            '<a class="fb-link" href="{}?{}">{}</a>',
+            reverse("admin:incidents_run_changelist"),
+            urlencode({"q": fact.run_id}),
+            fact.run_id,
         )
 
     @display(description="Severity")  # type: ignore[untyped-decorator]
@@ -98,53 +119,107 @@ class FactAdmin(ReadOnlyModelAdmin):
 
 @admin.register(Failure)
 class FailureAdmin(FactAdmin):
-    list_display = ["error_code", "failure_type", "run_id", "tenant", "severity_word", "when"]
+    list_display = ["error_code", "kind", "run", "tenant", "severity_word", "when"]
     list_filter = ["failure_type", "tenant"]
     search_fields = ["run_id__exact", "error_code__exact"]
     search_help_text = "Exact run or error code"
+    empty_words = "No run has failed yet: POST runs/{run_id}/failure/ reports one."
+
+    @display(description="Type")  # type: ignore[untyped-decorator]
+    def kind(self, failure: Failure) -> Any:
+        return plain(failure.failure_type)
 
 
 @admin.register(Violation)
 class ViolationAdmin(FactAdmin):
-    list_display = ["policy_id", "rule_id", "run_id", "tenant", "severity_word", "when"]
+    list_display = ["policy", "rule", "run", "tenant", "severity_word", "when"]
     search_fields = ["run_id__exact", "policy_id__exact"]
     search_help_text = "Exact run or policy"
+    empty_words = "No policy was violated yet: POST violations/ reports it."
+
+    @display(description="Policy")  # type: ignore[untyped-decorator]
+    def policy(self, violation: Violation) -> str:
+        return violation.policy_id
+
+    @display(description="Rule")  # type: ignore[untyped-decorator]
+    def rule(self, violation: Violation) -> str:
+        return violation.rule_id
 
 
 @admin.register(PolicyEvaluation)
 class PolicyEvaluationAdmin(FactAdmin):
-    list_display = ["run_id", "tenant", "outcome", "policies_checked", "confidence", "when"]
+    list_display = ["evaluated", "tenant", "outcome", "policies_checked", "sure", "when"]
     search_fields = ["run_id__exact"]
     search_help_text = "Exact run"
     faces = {}
+    empty_words = "No evaluation of policies was reported yet: POST policy-evaluations/ does."
+
+    @display(description="Run")  # type: ignore[untyped-decorator]
+    def evaluated(self, evaluation: PolicyEvaluation) -> str:
+        return evaluation.run_id
+
+    @display(description="Confidence")  # type: ignore[untyped-decorator]
+    def sure(self, evaluation: PolicyEvaluation) -> Any:
+        return percent(float(evaluation.confidence))
 
 
 @admin.register(Evidence)
 class EvidenceAdmin(FactAdmin):
-    list_display = ["kind", "tenant", "incident_link", "run_id", "when"]
+    list_display = ["kind", "tenant", "incident_link", "run", "when"]
     list_display_links = ["kind"]
+    list_select_related = ["tenant", "incident"]
+    empty_words = "No evidence was captured yet."
     search_fields = ["run_id__exact"]
     search_help_text = "Exact run"
 
 
 @admin.register(CostRecord)
 class CostRecordAdmin(FactAdmin):
-    list_display = ["request_id", "tenant", "run_id", "model", "tokens", "cost", "when"]
+    list_display = ["of", "tenant", "run", "model", "tokens_used", "cost", "when"]
     search_fields = ["request_id__exact", "run_id__exact"]
     search_help_text = "Exact request or run"
+    empty_words = "No cost was recorded yet: POST cost-records/ does."
+
+    @display(description="Request")  # type: ignore[untyped-decorator]
+    def of(self, record: CostRecord) -> str:
+        return record.request_id
+
+    @display(description="Tokens")  # type: ignore[untyped-decorator]
+    def tokens_used(self, record: CostRecord) -> Any:
+        return count(record.tokens)
 
 
 @admin.register(CostAnomaly)
 class CostAnomalyAdmin(FactAdmin):
-    list_display = ["anomaly_id", "kind", "tenant", "severity_word", "cost", "when"]
+    list_display = ["anomaly", "kind", "tenant", "severity_word", "cost", "when"]
     search_fields = ["anomaly_id__exact", "run_id__exact"]
     search_help_text = "Exact anomaly or run"
+    empty_words = "No anomaly of cost was reported yet: POST cost-anomalies/ does."
+
+    @display(description="Anomaly")  # type: ignore[untyped-decorator]
+    def anomaly(self, found: CostAnomaly) -> str:
+        return found.anomaly_id
 
 
 @admin.register(Prevention)
 class PreventionAdmin(FactAdmin):
-    list_display = ["rule", "mode", "tenant", "trigger_type", "call_id", "when"]
+    list_display = ["rule", "state", "tenant", "trigger", "call", "when"]
     list_filter = ["mode", "tenant"]
-    list_select_related = ["rule"]
+    list_select_related = ["tenant", "rule"]
     search_fields = ["run_id__exact", "call_id__exact"]
     search_help_text = "Exact run or call"
+    empty_words = "No rule has matched a report yet."
+
+    @display(description="Mode")  # type: ignore[untyped-decorator]
+    def state(self, prevention: Prevention) -> SafeString:
+        return badge(
+            "prevented" if prevention.mode == RuleMode.ACTIVE else "shadow", prevention.mode
+        )
+
+    @display(description="Trigger")  # type: ignore[untyped-decorator]
+    def trigger(self, prevention: Prevention) -> str:
+        return prevention.trigger_type
+
+    @display(description="Call")  # type: ignore[untyped-decorator]
+    def call(self, prevention: Prevention) -> str | SafeString:
+        return prevention.call_id or NOTHING

@@ -50,6 +50,22 @@ class DayInput(forms.DateInput):
         super().__init__(format="%Y-%m-%d")
 
 
+class MomentInput(forms.DateTimeInput):
+    input_type = "datetime-local"
+
+    def __init__(self) -> None:
+        super().__init__(format="%Y-%m-%dT%H:%M", attrs={"step": "1"})
+
+
+def _moment(label: str) -> forms.DateTimeField:
+    return forms.DateTimeField(
+        required=False,
+        widget=MomentInput,
+        label=label,
+        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"],
+    )
+
+
 class IncidentFilterForm(forms.Form):
     """The filters above the list; what is empty narrows nothing."""
 
@@ -64,11 +80,14 @@ class IncidentFilterForm(forms.Form):
     agent_id = _text()
     run_id = _text()
     assignee = _text(length=100)
-    created_after = forms.DateField(required=False, widget=DayInput, label="From")
-    created_before = forms.DateField(required=False, widget=DayInput, label="Before")
+    acknowledged = forms.ChoiceField(
+        choices=_any([("yes", "at some time"), ("no", "never")]), required=False
+    )
+    started_after = _moment("Started from, UTC")
+    started_before = _moment("Started before, UTC")
 
     def __init__(self, request: HttpRequest) -> None:
-        super().__init__(request.GET)
+        super().__init__(request.GET, label_suffix="")
         self.fields["tenant"].choices = [  # type: ignore[attr-defined]
             ("", "all"),
             *((id_, id_) for id_ in tenants(request).values_list("pk", flat=True)[:1000]),
@@ -76,6 +95,18 @@ class IncidentFilterForm(forms.Form):
         self.fields["trigger_type"].label = "Trigger"
         self.fields["agent_id"].label = "Agent"
         self.fields["run_id"].label = "Run"
+
+    @property
+    def topic_shown(self) -> str:
+        """The topic in force: all, where a status is asked for and nothing else is said."""
+        given = self.cleaned_data if self.is_valid() else {}
+        return given.get("topic") or ("all" if given.get("status") else "active")
+
+    @property
+    def order_shown(self) -> str:
+        """The order in force: what still burns the worst first, what is over the newest."""
+        given = self.cleaned_data if self.is_valid() else {}
+        return given.get("order") or ("worst" if self.topic_shown == "active" else "newest")
 
     @property
     def narrows(self) -> bool:
@@ -151,6 +182,7 @@ class ReopenForm(ActForm):
 
 class CommentForm(ActForm):
     description = _prose(True, help_text="It stands on the timeline with your name.")
+    description.label = "Comment"
 
 
 class OpenForm(forms.Form):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
 from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -20,13 +19,15 @@ from incidents.admin import detail
 from incidents.admin.acts import ACTS, MAX_AT_ONCE, Act, perform
 from incidents.admin.charts import sparkline
 from incidents.admin.forms import IncidentFilterForm, OpenForm
-from incidents.enums import Severity
+from incidents.enums import Severity, Status
 from incidents.models import Incident
+from incidents.models.rollup import UNCATEGORIZED
 from incidents.services import glances, lifecycle, reads
 from incidents.services.reads import Narrowing
 
 SCREEN: Final = "incidents"
 PAGE_SIZE: Final = 50
+MAX_TENANTS: Final = 1_000
 _ORDERS: Final = {
     "worst": ("severity", "id"),
     "calls": ("calls_affected", "id"),
@@ -76,15 +77,19 @@ class IncidentAdmin(TenantModelAdmin):
         form = IncidentFilterForm(request)
         given = form.cleaned_data if form.is_valid() else {}
         shown = page(
-            self._narrowed(request, given),
-            by=self._order(request, given),
+            self._narrowed(request, given, form.topic_shown),
+            by=self._order(request, given, form.order_shown),
             cursor=request.GET.get("cursor"),
             size=PAGE_SIZE,
         )
-        shapes = glances.sketches(ids=[incident.pk for incident in shown.rows])
+        sketches = glances.sketches(incidents=shown.rows)
         for incident in shown.rows:
-            incident.shape = sparkline(shapes.get(incident.pk, []))
-            incident.alerts_sketched = min(incident.alerts_count, glances.SKETCHED)
+            if sketch := sketches.get(incident.pk):
+                incident.shape = sparkline(sketch.counts)
+                incident.shape_words = _spread(incident, sketch)
+            incident.title_says_trigger = incident.title.startswith(incident.trigger_type)
+        topic = form.topic_shown
+        over = topic in ("resolved", "historical") or given.get("status") == Status.RESOLVED
         query = request.GET.copy()
         query.pop("cursor", None)
         return TemplateResponse(
@@ -96,10 +101,13 @@ class IncidentAdmin(TenantModelAdmin):
                 "title": "Incidents",
                 "is_fullwidth": "1",
                 "form": form,
-                "topic": given.get("topic") or ("all" if given.get("status") else "active"),
+                "topic": topic,
+                "order": form.order_shown,
                 "page": shown,
                 "rows": shown.rows,
-                "acts": [ACTS[name] for name in BULK]
+                "acts": [
+                    ACTS[name] for name in BULK if not (over and name in ("acknowledge", "resolve"))
+                ]
                 if self.has_triage_permission(request)
                 else [],
                 "has_add_permission": self.has_add_permission(request),
@@ -110,16 +118,16 @@ class IncidentAdmin(TenantModelAdmin):
             },
         )
 
-    def _narrowed(self, request: HttpRequest, given: dict[str, Any]) -> QuerySet[Incident]:
+    def _narrowed(
+        self, request: HttpRequest, given: dict[str, Any], topic: str
+    ) -> QuerySet[Incident]:
         """The incidents that the filters leave; the same filters that the API has."""
-        topic = given.get("topic") or ("all" if given.get("status") else "active")
+        uncategorized = given.get("category") == UNCATEGORIZED
         narrowing = Narrowing(
             topic=None if topic == "all" else topic,
             status=_listed(given.get("status")),
             severity=given.get("severity") or (),
-            category=_listed(given.get("category")),
-            created_after=_midnight(given.get("created_after")),
-            created_before=_midnight(given.get("created_before")),
+            category=[] if uncategorized else _listed(given.get("category")),
             **{
                 name: given.get(name) or None
                 for name in ("trigger_type", "agent_id", "run_id", "assignee", "search")
@@ -129,6 +137,22 @@ class IncidentAdmin(TenantModelAdmin):
         queryset: QuerySet[Incident] = self.get_queryset(request)
         if whose:
             queryset = queryset.filter(tenant_id=whose)
+        # As the insights do, by when an incident started, which is what the dashboard counts.
+        if given.get("started_after"):
+            queryset = queryset.filter(started_at__gte=given["started_after"])
+        if given.get("started_before"):
+            queryset = queryset.filter(started_at__lt=given["started_before"])
+            if not whose:
+                # The index of what started when is led by the tenant: without it, a day of long
+                # ago would be looked for through everything since.
+                every = list(tenants(request).values_list("pk", flat=True)[:MAX_TENANTS])
+                if len(every) < MAX_TENANTS:
+                    queryset = queryset.filter(tenant_id__in=every)
+        if given.get("acknowledged"):
+            never = given["acknowledged"] == "no"
+            queryset = queryset.filter(acknowledged_at__isnull=never)
+        if uncategorized:
+            queryset = queryset.filter(Q(category=None) | Q(category=UNCATEGORIZED))
         return reads.narrow(queryset, narrowing, tenant=whose)
 
     def _only_tenant(self, request: HttpRequest, given: dict[str, Any]) -> str | None:
@@ -138,9 +162,12 @@ class IncidentAdmin(TenantModelAdmin):
         seen = tenants_seen(request)
         return next(iter(seen)) if seen is not None and len(seen) == 1 else None
 
-    def _order(self, request: HttpRequest, given: dict[str, Any]) -> tuple[str, ...]:
-        if by := _ORDERS.get(given.get("order") or ""):
+    def _order(self, request: HttpRequest, given: dict[str, Any], order: str) -> tuple[str, ...]:
+        if by := _ORDERS.get(order):
             return by
+        # In the order of the index that finds them; by id it would begin with the latest of all.
+        if given.get("started_before"):
+            return ("started_at", "id")
         # Ids grow with time: their index serves all tenants, the other one serves one of them.
         return ("created_at", "id") if self._only_tenant(request, given) else ("id",)
 
@@ -248,7 +275,9 @@ class IncidentAdmin(TenantModelAdmin):
         act = self._act(request, name)
         incident = self._incident(request, object_id)
         submitted = request.method == "POST" and ("confirm" in request.POST or not act.asks)
-        form = act.form(request.POST if submitted else None, initial=_initial(act, incident))
+        form = act.form(
+            request.POST if submitted else None, initial=_initial(request, act, incident)
+        )
         if not submitted or not form.is_valid():
             return self._ask(request, act, form, [incident], back=_address(incident.pk))
         (done,) = perform(act, [incident], by=actor(request), arguments=form.arguments())
@@ -323,11 +352,20 @@ class IncidentAdmin(TenantModelAdmin):
         )
 
 
-def _initial(act: Act, incident: Incident) -> dict[str, Any]:
+def _spread(incident: Incident, sketch: glances.Sketch) -> str:
+    number = sum(sketch.counts)
+    latest = "latest " if number < incident.alerts_count else ""
+    return (
+        f"{latest}{number:,} alert{'' if number == 1 else 's'}, from "
+        f"{sketch.start:%Y-%m-%d %H:%M:%S} to {sketch.end:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def _initial(request: HttpRequest, act: Act, incident: Incident) -> dict[str, Any]:
     if act.name == "severity":
         return {"severity": Severity(incident.severity).label}
     if act.name == "assign":
-        return {"assignee": incident.assignee or ""}
+        return {"assignee": incident.assignee or request.user.get_username()}
     return {}
 
 
@@ -349,10 +387,6 @@ def _list(query: str = "") -> str:
     # Parsed and written again, so that what comes back is a query and nothing else.
     query = urlencode(list(QueryDict(query).lists()), doseq=True)
     return reverse("admin:incidents_incident_changelist") + (f"?{query}" if query else "")
-
-
-def _midnight(day: date | None) -> datetime | None:
-    return datetime.combine(day, time(), tzinfo=UTC) if day else None
 
 
 def _listed(value: str | None) -> list[str]:

@@ -22,7 +22,7 @@ from config.errors import FirebreakError
 from incidents.admin.forms import ActForm
 from incidents.admin.subjects import Deed, SubjectAdmin
 from incidents.enums import RuleMode
-from incidents.models import PolicyRule, Prevention, RuleRevision
+from incidents.models import Incident, PolicyRule, Prevention, RuleRevision
 from incidents.models.rule import MATCHED
 from incidents.services import backtest, effectiveness, rules
 from incidents.templatetags.firebreak import ago, badge
@@ -94,6 +94,9 @@ class PolicyRuleAdmin(SubjectAdmin):
     list_display = ["name", "tenant", "state", "matches", "changed"]
     list_filter = ["mode", "is_active", "tenant"]
     search_fields = ["name"]
+    search_help_text = "Words in the name"
+    empty_words = "A rule comes from a proposal that somebody approves, or is made by hand."
+    add_words = "Make a rule"
     deeds = (
         Deed("change", "Change", "Changed", _change, lambda rule: True, CHANGE, RuleForm),
         Deed(
@@ -160,6 +163,7 @@ class PolicyRuleAdmin(SubjectAdmin):
                 for name in MATCHED
                 if getattr(subject, name)
             ],
+            "source": Incident.objects.filter(pk=subject.source_incident_id).first(),
             "effect": effectiveness.of_rule(rule=subject),
             "revisions": RuleRevision.objects.filter(rule=subject).order_by("-number")[:REVISIONS],
             "preventions_href": f"{reverse('admin:incidents_prevention_changelist')}?{query}",

@@ -14,7 +14,7 @@ from unfold.decorators import display
 
 from config.backstage import ReadOnlyModelAdmin
 from incidents.models import Failure, Incident, IncidentRun, Run, Step, Trace, Violation
-from incidents.templatetags.firebreak import ago, badge, money
+from incidents.templatetags.firebreak import NOTHING, ago, badge, count, money
 
 STEPS: Final = 100
 INCIDENTS: Final = 20
@@ -22,12 +22,25 @@ INCIDENTS: Final = 20
 
 @admin.register(Run)
 class RunAdmin(ReadOnlyModelAdmin):
-    list_display = ["run_id", "tenant", "agent_id", "state", "incident_count", "cost", "seen"]
+    list_display = ["run", "tenant", "agent", "state", "incidents", "cost", "seen"]
+    empty_words = "No run was announced or named by a report yet."
     list_filter = ["status", "tenant"]
     search_fields = ["run_id__exact", "agent_id__exact"]
     search_help_text = "Exact run or agent"
     ordering = ["-id"]
     sortable_by = []
+
+    @display(description="Run")  # type: ignore[untyped-decorator]
+    def run(self, run: Run) -> str:
+        return run.run_id
+
+    @display(description="Agent")  # type: ignore[untyped-decorator]
+    def agent(self, run: Run) -> str | SafeString:
+        return run.agent_id or NOTHING
+
+    @display(description="Incidents")  # type: ignore[untyped-decorator]
+    def incidents(self, run: Run) -> Any:
+        return count(run.incident_count)
 
     @display(description="Status")  # type: ignore[untyped-decorator]
     def state(self, run: Run) -> SafeString:

@@ -36,11 +36,11 @@ _GROUPS = (
         "Prove",
         (
             ("Exports", "exports.bundle", "folder_zip"),
+            ("Audit log", "operations.auditevent", "history_edu"),
             ("Policy evaluations", "incidents.policyevaluation", "fact_check"),
             ("Cost records", "incidents.costrecord", "payments"),
             ("Cost anomalies", "incidents.costanomaly", "trending_up"),
             ("Signing keys", "exports.signingkey", "verified"),
-            ("Audit log", "operations.auditevent", "history"),
         ),
     ),
     (
@@ -66,6 +66,15 @@ def stylesheet(request: HttpRequest) -> str:
 def favicon(request: HttpRequest) -> str:
     """The address of the small picture that browsers put beside the title."""
     return static("incidents/favicon.svg")
+
+
+def names() -> dict[str, str]:
+    """What the side bar calls each list, by the list's address."""
+    return {
+        reverse(f"admin:{label.replace('.', '_')}_changelist"): name
+        for _, entries in _GROUPS
+        for name, label, _ in entries
+    }
 
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from unfold.admin import TabularInline
 
+from config.backstage import LabelledTabularInline
 from config.tenancy.admin import TenantAdmin
 from incidents.models import SeverityTarget
 
 
-class TargetInline(TabularInline):
+class TargetInline(LabelledTabularInline):
     """The targets by severity, on the page of their tenant; empty means no such target."""
 
     model = SeverityTarget

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -84,6 +84,9 @@ class WebhookEndpointAdmin(TenantModelAdmin):
 
     form = WebhookForm
     list_display = ["url", "tenant", "events_shown", "severity_shown", "state"]
+    sortable_by: ClassVar[list[str]] = []
+    empty_words = "Nobody is told of incidents yet."
+    add_words = "Add a webhook"
     list_filter = ["is_enabled", "tenant"]
     actions = ["rotate_secret"]
 
@@ -162,8 +165,9 @@ class WebhookDeliveryAdmin(ReadOnlyModelAdmin):
 
     list_display = ["kind", "endpoint", "tenant", "status_shown", "attempts", "when"]
     list_filter = ["status", "kind", "tenant"]
-    list_select_related = ["endpoint"]
+    list_select_related = ["tenant", "endpoint"]
     sortable_by: list[str] = []
+    empty_words = "Nothing was sent yet: add a webhook."
     actions = ["redeliver"]
     inlines = [AttemptInline]
     fields = readonly_fields = [
@@ -254,6 +258,9 @@ class SenderSettingsAdmin(TenantModelAdmin):
     tenant_lookup = "tenant_id"
     list_display = ["tenant", "keep_prompts", "resolve_on_resolved", "has_sentry_secret"]
     list_filter = ["keep_prompts", "resolve_on_resolved"]
+    sortable_by: ClassVar[list[str]] = []
+    empty_words = "Every tenant has the defaults: prompts are dropped, nothing resolves by itself."
+    add_words = "Add a tenant's settings"
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return [] if obj is None else ["tenant"]

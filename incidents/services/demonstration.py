@@ -10,19 +10,38 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from config import clock
 from config.actors import Actor
 from config.tenancy.models import Tenant
-from incidents.enums import ResolutionMethod, ResolutionType, Severity
-from incidents.models import Incident
-from incidents.services import aggregation, lifecycle
+from incidents.enums import ResolutionMethod, ResolutionType, RunStatus, Severity
+from incidents.models import Incident, SeverityTarget
+from incidents.services import aggregation, lifecycle, runs, traces, violations
 from incidents.services.reports import AnyReport, Report
+from incidents.services.traces import StepFacts
 
 DAYS: Final = 90
 FLOOD: Final = 1_000
 _STEP: Final = 25
+
+# Minutes within which incidents are to be acknowledged and resolved, by severity.
+_TARGETS: Final = (
+    (Severity.CRITICAL, 5, 60),
+    (Severity.HIGH, 15, 120),
+    (Severity.MEDIUM, 60, 1_440),
+)
+# What an agent did before it broke a policy: the type of each step, what it said, its tokens.
+_OVERSPENT_AT: Final = 4
+_STEPS_TAKEN: Final = (
+    ("llm_call", "The customer asks for a refund of order 1042 and of all related orders.", 412),
+    ("tool_call", "orders.search(customer=88, related=true): 31 orders", 0),
+    ("llm_call", "All 31 are eligible. I will refund them one after the other.", 690),
+    ("tool_call", "payments.refund(order=1042): $129.00", 0),
+    ("tool_call", "payments.refund(order=1043): $412.00, over the limit of $400.00 a run", 0),
+    ("llm_call", "The last refund was refused. I will tell the customer.", 233),
+)
 
 _PEOPLE: Final = ("Ada", "Grace", "Linus", "Margaret")
 
@@ -106,7 +125,17 @@ def make_history(*, tenant: Tenant, until: datetime, seed: int = 7) -> int:
         for _ in range(chance.choice((1, 2, 2, 3, 4))):
             started = until - timedelta(days=day) + timedelta(seconds=chance.randrange(80_000))
             alerts += _tell(tenant, chance, started)
-    return alerts
+    _overspend(tenant, until - timedelta(hours=2))
+    SeverityTarget.objects.bulk_create(
+        SeverityTarget(
+            tenant=tenant,
+            severity=severity,
+            acknowledge_seconds=soon * 60,
+            resolve_seconds=late * 60,
+        )
+        for severity, soon, late in _TARGETS
+    )
+    return alerts + 1
 
 
 def _tell(tenant: Tenant, chance: random.Random, started: datetime) -> int:
@@ -145,6 +174,65 @@ def _tell(tenant: Tenant, chance: random.Random, started: datetime) -> int:
                 summary=f"{story.message}. Handled by the runbook.",
             )
     return calls
+
+
+def _overspend(tenant: Tenant, at: datetime) -> None:
+    """A run that broke a policy at one of its steps, and a person who saw to it."""
+    run_id = f"refund-{at:%Y%m%d%H%M}"
+    with clock.pretend(at):
+        runs.announce(
+            tenant=tenant,
+            run_id=run_id,
+            agent_id="refund-agent",
+            goal="Refund order 1042.",
+            started_at=at - timedelta(seconds=3 * _OVERSPENT_AT),
+        )
+        recorded = violations.record(
+            tenant=tenant,
+            by=Actor(via="demonstration"),
+            run_id=run_id,
+            policy_id="refund-limit",
+            rule_id="per-run",
+            severity=Severity.HIGH,
+            reason="The agent refunded more than a run may.",
+            evaluated_value="$541.00",
+            threshold_condition="<= $400.00",
+            captured={"refunded": "$541.00", "limit": "$400.00", "orders": ["1042", "1043"]},
+        )
+        traces.store(
+            tenant=tenant,
+            run_id=run_id,
+            trace_id=f"trace-{run_id}",
+            steps=[
+                StepFacts(
+                    step_index=place,
+                    timestamp=at - timedelta(seconds=3 * (_OVERSPENT_AT - place)),
+                    step_type=step_type,
+                    agent_id="refund-agent",
+                    tokens=tokens,
+                    cost_cents=Decimal(tokens) / 200,
+                    duration_ms=180 + tokens * 3,
+                    status="ok" if place != _OVERSPENT_AT else "refused",
+                    content=said,
+                )
+                for place, (step_type, said, tokens) in enumerate(_STEPS_TAKEN)
+            ],
+            violation_step_index=_OVERSPENT_AT,
+        )
+        tokens = sum(tokens for *_, tokens in _STEPS_TAKEN)
+        runs.complete(
+            tenant=tenant,
+            run_id=run_id,
+            status=RunStatus.HALTED,
+            termination_reason="Stopped by the policy refund-limit.",
+            total_tokens=tokens,
+            total_cost_cents=Decimal(tokens) / 200,
+        )
+    assert recorded.incident is not None  # noqa: S101 - no rule of a new tenant prevents it
+    with clock.pretend(at + timedelta(minutes=7)):
+        lifecycle.acknowledge(
+            incident=recorded.incident, by=Actor(via="demonstration", name=_PEOPLE[0])
+        )
 
 
 @dataclass(frozen=True, slots=True)

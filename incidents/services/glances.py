@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from config import clock
 from config.database.statements import run
+from incidents.enums import Status
 from incidents.models import Incident
 
 # A plot of a flood reads the latest of it, so that it costs the same however long it lasts.
@@ -16,6 +18,8 @@ PLOTTED: Final = 20_000
 SKETCHED: Final = 120
 SLICES: Final = 16
 BUCKETS: Final = 40
+# A burst is a peak in a minute, not the whole of a plot.
+LEAST: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ _ARRIVALS: Final = """
         SELECT extract(epoch FROM occurred_at)::float8 AS at FROM incidents_alert
         WHERE incident_id = %(incident)s AND tenant_id = %(tenant)s ORDER BY id DESC LIMIT %(limit)s
     ), span AS (
-        SELECT min(at) AS first, greatest(max(at) - min(at), 1) AS length FROM read
+        SELECT min(at) AS first, greatest(max(at) - min(at), %(least)s) AS length FROM read
     ), buckets AS (
         SELECT first, length, least(ceil(length), %(buckets)s)::int AS number FROM span
     )
@@ -54,7 +58,7 @@ _ARRIVALS: Final = """
 
 
 def arrivals(*, incident: Incident) -> Arrivals:
-    """When the incident's alerts occurred, in at most forty buckets of a second or more each."""
+    """When the incident's alerts occurred: a minute or more, in at most forty buckets."""
     rows = run(
         _ARRIVALS,
         {
@@ -62,6 +66,7 @@ def arrivals(*, incident: Incident) -> Arrivals:
             "tenant": incident.tenant_id,
             "limit": PLOTTED,
             "buckets": BUCKETS,
+            "least": LEAST.total_seconds(),
         },
     )
     if not rows:
@@ -86,21 +91,35 @@ _SKETCHES: Final = """
 """
 
 
-def sketches(*, ids: Sequence[UUID]) -> dict[UUID, list[int]]:
-    """The shape of each incident's latest alerts: how many fell in each slice of their time.
-
-    An incident without alerts has no shape: an empty list.
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """How many of an incident's latest alerts occurred in each slice of the time from ``start``
+    to ``end``: to now while it is unresolved, so that one sees whether they stopped.
     """
-    if not ids:
+
+    start: datetime
+    end: datetime
+    counts: list[int]
+
+
+def sketches(*, incidents: Sequence[Incident]) -> dict[UUID, Sketch]:
+    """The sketch of each incident that has alerts."""
+    if not incidents:
         return {}
-    return {id_: _shape(times) for id_, times in run(_SKETCHES, [SKETCHED, list(ids)])}
+    now = clock.now()
+    burning = {one.pk for one in incidents if one.status != Status.RESOLVED}
+    rows = run(_SKETCHES, [SKETCHED, [one.pk for one in incidents]])
+    return {
+        id_: _sketch(times, until=now.timestamp() if id_ in burning else None)
+        for id_, times in rows
+        if times
+    }
 
 
-def _shape(times: Sequence[float]) -> list[int]:
-    if not times:
-        return []
-    first, span = min(times), max(max(times) - min(times), 1.0)
+def _sketch(times: Sequence[float], *, until: float | None) -> Sketch:
+    first, last = min(times), max(times)
+    end = max(last if until is None else until, last, first + 1.0)
     counts = [0] * SLICES
     for time in times:
-        counts[min(int((time - first) / span * SLICES), SLICES - 1)] += 1
-    return counts
+        counts[min(int((time - first) / (end - first) * SLICES), SLICES - 1)] += 1
+    return Sketch(datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(end, UTC), counts)

@@ -81,10 +81,11 @@ class _Volume:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A pattern, and whose."""
+    """A pattern, whose, and from when on the incidents started that it counts."""
 
     tenant: str
     pattern: patterns.Pattern
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +125,17 @@ def of_tenants(*, tenants: Sequence[str] | None, days: int = 30) -> Overview:
         incidents=sum(one.incidents for one in categories),
         calls=sum(one.calls for one in categories),
         cost_cents=sum((one.cost_cents for one in categories), Decimal(0)) if categories else None,
-        patterns=[
-            Found(tenant.pk, pattern)
-            for tenant in searched
-            for pattern in patterns.detect(tenant=tenant, limit=5).patterns
-        ],
+        patterns=_patterns(searched),
         searched=[tenant.pk for tenant in searched],
     )
+
+
+def _patterns(searched: Sequence[Tenant]) -> list[Found]:
+    found = []
+    for tenant in searched:
+        detected = patterns.detect(tenant=tenant, limit=5)
+        found += [Found(tenant.pk, one, detected.since_of(one)) for one in detected.patterns]
+    return found
 
 
 def _whose(tenants: Sequence[str] | None) -> tuple[str, list[Any]]:

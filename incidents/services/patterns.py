@@ -14,6 +14,7 @@ from incidents.services import recurrence, rollup
 
 CLUSTER: Final = 3
 SPIKE: Final = 3
+SPIKE_WINDOW: Final = timedelta(hours=1)
 CASCADE: Final = 2
 LISTED: Final = 10
 
@@ -42,6 +43,12 @@ class Patterns:
     incidents: int
     patterns: list[Pattern]
 
+    def since_of(self, pattern: Pattern) -> datetime:
+        """From when on incidents count for a pattern: spikes have a window of their own."""
+        if pattern.pattern_type == PatternType.SEVERITY_SPIKE:
+            return self.since + timedelta(hours=self.window_hours) - SPIKE_WINDOW
+        return self.since
+
 
 def detect(*, tenant: Tenant, window_hours: int = 24, limit: int = 10) -> Patterns:
     """What stands out among the incidents that started in the last hours."""
@@ -55,7 +62,7 @@ def detect(*, tenant: Tenant, window_hours: int = 24, limit: int = 10) -> Patter
         incidents=incidents,
         patterns=[
             *found,
-            *_spikes(tenant.pk, now - timedelta(hours=1), limit),
+            *_spikes(tenant.pk, now - SPIKE_WINDOW, limit),
             *_cascades(tenant.pk, since, limit),
         ],
     )

@@ -27,6 +27,14 @@ def severity_badge(severity: int) -> SafeString:
 
 
 @register.simple_tag
+def kept(seconds: float | None, target: int | None) -> str | SafeString:
+    """Whether a time kept to its target, where there is one."""
+    if seconds is None or target is None:
+        return ""
+    return badge("over target", "critical") if seconds > target else badge("on target", "done")
+
+
+@register.simple_tag
 def badge(word: Any, kind: Any = "") -> SafeString:
     """A word in a colour of its kind (by default the word's own)."""
     if word is None or word == "":
@@ -131,6 +139,12 @@ def count(value: int | None) -> str | SafeString:
 def percent(value: float | None) -> str | SafeString:
     """A share of one, in percent."""
     return NOTHING if value is None else f"{value * 100:.0f} %"
+
+
+@register.filter
+def given(value: Any) -> str | SafeString:
+    """A name that somebody else chose, letter by letter; or that there is none."""
+    return NOTHING if value in (None, "") else str(value)
 
 
 @register.filter

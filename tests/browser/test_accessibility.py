@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from django.urls import reverse
+from django.contrib import admin
+from django.test import Client
+from django.urls import URLPattern, URLResolver, resolve
 from pytest_django import Settings
 
-from config.actors import Actor
-from exports.enums import BundleType
-from exports.services import exporting
-from incidents.enums import RuleMode
-from incidents.models import Evidence, Run, Violation
-from incidents.services import rules
-from lessons.models import Lesson, Proposal
+from tests.browser import screens
 from tests.browser.conftest import Watch, Watched
-from tests.browser.seed import Seeded, plant
+from tests.browser.seed import plant
 from tests.factories.people import person
-from tests.factories.tenancy import issue_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,90 +38,109 @@ def data_directory(settings: Settings, tmp_path: Path) -> None:
     settings.SIGNING_KEY = settings.SIGNING_KEY_FILE = ""
 
 
-def findings(watched: Watched, screens: list[str]) -> list[str]:
+def look(watched: Watched, where: str) -> list[str]:
+    """What is wrong with the screen that is open."""
     found = []
     page = watched.page
-    for screen in screens:
-        watched.open(screen)
-        page.evaluate(AXE_SCRIPT)
-        for width, dark, only in ((1440, False, None), (900, True, _LOOKS)):
-            page.set_viewport_size({"width": width, "height": 900})
-            page.evaluate(_DARK, dark)
-            where = f"{screen} {width} {'dark' if dark else 'light'}"
-            found += [f"{where}: {one}" for one in page.evaluate(_SERIOUS, only)]
-            if not page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"):
-                found.append(f"{where}: wider than the window")
+    page.evaluate(AXE_SCRIPT)
+    for width, dark, only in ((1440, False, None), (900, True, _LOOKS)):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate(_DARK, dark)
+        looks = f"{where} {width} {'dark' if dark else 'light'}"
+        found += [f"{looks}: {one}" for one in page.evaluate(_SERIOUS, only)]
+        if not page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"):
+            found.append(f"{looks}: wider than the window")
     return found
 
 
-def pages(seeded: Seeded) -> list[str]:
-    """Every screen there is."""
-    by = Actor(via="test")
-    bundle = exporting.export(
-        incident=seeded.old, bundle_type=BundleType.EVIDENCE, by=by, reason="A look."
-    ).bundle
-    rule = rules.create(
-        tenant=seeded.acme,
-        by=by,
-        name="No more",
-        mode=RuleMode.SHADOW,
-        error_code="EXECUTION_TIMEOUT",
-    )
-    key, _ = issue_key(seeded.acme)
-    worst = f"/admin/incidents/incident/{seeded.worst.pk}"
-    triage = [
-        "/admin/",
-        "/admin/incidents/incident/",
-        f"{worst}/change/",
-        f"/admin/incidents/incident/{seeded.violated.pk}/change/",
-        f"/admin/incidents/run/{Run.objects.get(run_id='run-7').pk}/change/",
-    ]
-    listed = [
-        *(
-            f"/admin/incidents/{name}/"
-            for name in (
-                "run",
-                "failure",
-                "violation",
-                "evidence",
-                "policyrule",
-                "prevention",
-                "policyevaluation",
-                "costrecord",
-                "costanomaly",
-            )
-        ),
-        *(f"/admin/lessons/{name}/" for name in ("lesson", "proposal")),
-        *(f"/admin/exports/{name}/" for name in ("bundle", "signingkey")),
-        *(f"/admin/tenancy/{name}/" for name in ("tenant", "apikey")),
-        *(f"/admin/auth/{name}/" for name in ("user", "group")),
-    ]
-    other = [
-        "/admin/incidents/incident/?topic=resolved&search=nothing",
-        "/admin/incidents/incident/add/",
-        f"{worst}/act/resolve/",
-        f"{worst}/act/severity/",
-        "/admin/incidents/policyrule/add/",
-        f"/admin/incidents/policyrule/{rule.pk}/change/?backtest=1",
-        f"/admin/incidents/violation/{Violation.objects.get().pk}/change/",
-        f"/admin/incidents/evidence/{Evidence.objects.all()[0].pk}/change/",
-        f"/admin/lessons/lesson/{Lesson.objects.all()[0].pk}/change/",
-        f"/admin/lessons/proposal/{Proposal.objects.all()[0].pk}/change/?backtest=1",
-        f"/admin/exports/bundle/{bundle.pk}/change/",
-        reverse("admin:exports_bundle_export", args=[seeded.worst.pk]),
-        f"/admin/tenancy/tenant/{seeded.acme.pk}/change/",
-        "/admin/tenancy/apikey/add/",
-        f"/admin/tenancy/apikey/{key.pk}/change/",
-    ]
-    return [*triage, *listed, *other]
+def findings(watched: Watched, paths: list[str]) -> list[str]:
+    found = []
+    for path in paths:
+        watched.open(path)
+        found += look(watched, path)
+    return found
 
 
-def test_no_screen_has_a_serious_finding(watch: Watch) -> None:
+@pytest.mark.parametrize("group", screens.GROUPS)
+def test_no_screen_has_a_serious_finding(watch: Watch, group: str) -> None:
     person(None)
-    screens = pages(plant())
+    seeded = plant()
+    screens.furnish(seeded)
     watched = watch()
     watched.log_in("root")
-    assert findings(watched, screens) == []
+    assert findings(watched, screens.GROUPS[group](seeded)) == []
+
+
+def test_what_acts_on_several_ask_and_answer_is_good_too(watch: Watch) -> None:
+    person(None)
+    plant()
+    watched = watch()
+    page = watched.page
+    watched.open("/admin/login/")
+    found = look(watched, "login")
+    watched.log_in("root")
+    for act in ("Resolve", "Set severity", "Assign", "Acknowledge"):
+        watched.open("/admin/incidents/incident/")
+        page.click("summary:has-text('More filters')")
+        page.click("summary:has-text('Save this filter')")
+        page.check("[data-all]")
+        found += look(watched, "the list with all chosen") if act == "Resolve" else []
+        page.click(f".fb-bulk button:has-text('{act}')")
+        found += look(watched, act)
+    assert page.locator("[role=status]:has-text('Acknowledged: 3.')").count() == 1
+    watched.open("/admin/tenancy/apikey/add/")
+    page.select_option("[name=tenant]", "acme")
+    page.fill("[name=name]", "platform")
+    page.check("[name=scopes] >> nth=0")
+    page.click("[name=_save]")
+    page.wait_for_url("**/apikey/")
+    assert page.locator("text=Copy the key now").count() == 1
+    found += look(watched, "a key that was made")
+    assert found == []
+
+
+def _names(patterns: list[URLPattern | URLResolver]) -> set[str]:
+    names: set[str] = set()
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            names |= _names(pattern.url_patterns)
+        elif pattern.name:
+            names.add(pattern.name)
+    return names
+
+
+def test_every_screen_of_the_admin_is_looked_at(client: Client) -> None:
+    root = person(None)
+    client.force_login(root)
+    seeded = plant()
+    screens.furnish(seeded)
+    paths = [path for group in screens.GROUPS.values() for path in group(seeded)]
+    seen = {resolve(path.split("?")[0]).url_name for path in paths} - {None}
+    # What is answered by a file, another address or a refusal, or only asked by a form.
+    elsewhere = {
+        "autocomplete",
+        "jsi18n",
+        "login",
+        "logout",
+        "password_change_done",
+        "search",
+        "view_on_site",
+        "exports_bundle_download",
+        "incidents_incident_bulk",
+        "incidents_incident_views",
+        "tenancy_apikey_revoke",
+    }
+    # No link leads to Django's own histories: timelines and the audit log say more.
+    names = {one for one in _names(admin.site.get_urls()) if not one.endswith("_history")}
+    left = names - seen - elsewhere
+    for model in admin.site._registry:
+        meta = model._meta
+        row = model._default_manager.first()
+        for name, path in (("add", "add/"), ("delete", f"{row.pk if row else uuid4()}/delete/")):
+            answer = client.get(f"/admin/{meta.app_label}/{meta.model_name}/{path}")
+            if answer.status_code == 403:
+                left.discard(f"{meta.app_label}_{meta.model_name}_{name}")
+    assert left == set()
 
 
 def test_screens_of_an_empty_house_are_good_too(watch: Watch) -> None:

@@ -88,7 +88,7 @@ def test_from_the_dashboard_to_the_proof(watch: Watch) -> None:
     page.click("button:has-text('Approve')")
     page.click("button:has-text('Approve')")
     expect(page.locator(".fb-badges")).to_contain_text("approved")
-    page.click("a:has-text('what it became')")
+    page.click("section:has(#rule-title) a")
     expect(page.locator("h2.fb-h")).to_be_visible()
 
     worst = Incident.objects.get(pk=seeded.worst.pk)

@@ -355,7 +355,9 @@ def _note_escalations(batch: Batch, touched: Sequence[writing.Touched], *, via: 
         for level in range(one.severity_before + 1, one.incident.severity + 1)
     ]
     if events:
-        writing.insert_events(batch.tenant_id, events, via=via, at=batch.at)
+        # An incident that this batch opened was opened later than the batch came.
+        at = max([batch.at, *(one.incident.created_at for one in touched)])
+        writing.insert_events(batch.tenant_id, events, via=via, at=at)
 
 
 def _link(batch: Batch, places: Sequence[Candidate | None]) -> None:

@@ -20,6 +20,7 @@
     if (!shown) return;
     const chosen = boxes().filter((box) => box.checked).length;
     shown.textContent = chosen ? `${chosen} chosen` : "None chosen";
+    document.querySelectorAll("[data-needs-choice]").forEach((button) => { button.disabled = !chosen; });
     const all = document.querySelector("[data-all]");
     all.checked = chosen > 0 && chosen === boxes().length;
     all.indeterminate = chosen > 0 && !all.checked;

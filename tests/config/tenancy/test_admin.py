@@ -7,7 +7,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from config.tenancy.models import ApiKey, Tenant
+from config.tenancy.models import ApiKey, StaffTenant, Tenant
 from config.tenancy.services import keys
 from tests.factories.tenancy import TenantFactory, issue_key
 
@@ -115,3 +115,43 @@ def test_key_is_not_revoked_without_the_permission(client: Client) -> None:
     client.force_login(user)
     revoke(client, key)
     assert ApiKey.objects.get(pk=key.pk).revoked_at is None
+
+
+def test_key_is_revoked_on_its_page(admin_client: Client) -> None:
+    key, _ = issue_key()
+    address = reverse("admin:tenancy_apikey_change", args=[key.pk])
+    revoking = reverse("admin:tenancy_apikey_revoke", args=[key.pk])
+    assert revoking in admin_client.get(address).content.decode()
+    assert admin_client.get(revoking).status_code == 302
+    assert ApiKey.objects.get(pk=key.pk).revoked_at is None
+    admin_client.post(revoking)
+    assert ApiKey.objects.get(pk=key.pk).revoked_at is not None
+    assert revoking not in admin_client.get(address).content.decode()
+
+
+def test_key_is_not_revoked_on_its_page_without_the_permission(client: Client) -> None:
+    key, _ = issue_key()
+    user = User.objects.create_user("viewer", is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="view_apikey"))
+    StaffTenant.objects.create(user=user, tenant_id=key.tenant_id)
+    client.force_login(user)
+    address = reverse("admin:tenancy_apikey_change", args=[key.pk])
+    revoking = reverse("admin:tenancy_apikey_revoke", args=[key.pk])
+    assert revoking not in client.get(address).content.decode()
+    assert client.post(revoking).status_code == 403
+    stranger, _ = issue_key()
+    other = reverse("admin:tenancy_apikey_revoke", args=[stranger.pk])
+    assert client.post(other).status_code == 404
+    assert not ApiKey.objects.filter(revoked_at__isnull=False).exists()
+
+
+def test_key_form_offers_one_key_at_a_time(admin_client: Client) -> None:
+    page = admin_client.get(reverse("admin:tenancy_apikey_add")).content.decode()
+    assert "_addanother" not in page
+    assert "_continue" not in page
+
+
+def test_tenant_list_shows_overrides(admin_client: Client) -> None:
+    TenantFactory.create(window_seconds=1200)
+    page = admin_client.get(reverse("admin:tenancy_tenant_changelist")).content.decode()
+    assert "window seconds 1,200" in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from config.actors import Actor
 from config.tenancy.models import SavedView, Tenant
 from incidents.enums import ResolutionMethod, Severity
 from incidents.models import Incident
-from incidents.services import aggregation, lifecycle
+from incidents.services import aggregation, lifecycle, traces
 from incidents.services.reports import AnyReport, Report
+from incidents.services.traces import StepFacts
+from tests.factories import facts
 from tests.factories.people import incident, person
 
 pytestmark = pytest.mark.django_db
@@ -107,15 +110,51 @@ def test_list_filters(responder: Client, tenant: Tenant) -> None:
     assert shown(responder, run_id="r-1") == [burning]
     assert shown(responder, assignee="grace") == [calm]
     assert shown(responder, search="quiet words") == [calm]
-    assert shown(responder, created_after="2999-01-01") == []
+    assert shown(responder, started_after="2999-01-01T00:00") == []
+    assert len(shown(responder, started_before="2999-01-01T00:00:00")) == 2
+    lifecycle.acknowledge(incident=calm, by=by)
+    assert shown(responder, acknowledged="yes") == [calm]
+    assert shown(responder, acknowledged="no") == [burning]
+    assert shown(responder, category="uncategorized") == [calm]
     assert shown(responder, order="worst")[0].severity == Severity.CRITICAL
+
+
+def test_list_of_what_burns_begins_with_the_worst(responder: Client, tenant: Tenant) -> None:
+    worst = incident(tenant, "one", trigger_type="freeze")
+    later = incident(tenant, "two", trigger_type="other")
+    assert shown(responder) == [worst, later]
+    assert shown(responder, topic="all") == [later, worst]
+    assert shown(responder, order="newest") == [later, worst]
+
+
+def test_list_offers_what_can_be_done_to_its_rows(responder: Client, tenant: Tenant) -> None:
+    incident(tenant)
+
+    def offered(**query: str) -> set[str]:
+        return {act.name for act in responder.get(reverse(LIST), query).context["acts"]}
+
+    assert offered() == {"acknowledge", "resolve", "assign", "severity"}
+    assert offered(topic="resolved") == offered(status="resolved") == {"assign", "severity"}
+
+
+def test_sketch_of_a_burst_shows_that_it_stopped(responder: Client, tenant: Tenant) -> None:
+    now = clock.now()
+    with clock.pretend(now - timedelta(minutes=10)):
+        one = incident(tenant, calls=9)
+    (row,) = shown(responder)
+    assert row.shape == "M0 19v-18h4v18z"  # type: ignore[attr-defined]
+    assert row.shape_words.startswith("9 alerts, from ")  # type: ignore[attr-defined]
+    lifecycle.resolve(incident=one, by=Actor(via="test"), method=ResolutionMethod.AUTO)
+    (row,) = shown(responder, topic="resolved")
+    assert row.shape == "M0 19v-18h4v18z"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
     "query",
     [
         {"severity": "odd"},
-        {"created_after": "yesterday"},
+        {"started_after": "yesterday"},
+        {"acknowledged": "perhaps"},
         {"search": "\x00"},
         {"run_id": "\x00"},
         {"topic": "odd"},
@@ -249,7 +288,72 @@ def test_dashboard_of_one_tenant(client: Client, tenant: Tenant, other: Tenant) 
     assert client.get(address).context["found"].incidents == 2
     one = client.get(address, {"tenant": tenant.pk})
     assert one.context["found"].incidents == 1
-    assert f"tenant={tenant.pk}" in one.context["cost_href"]
+    assert f"tenant={tenant.pk}" in one.context["incidents_href"]
+
+
+def page_of(client: Client, one: Incident) -> Any:
+    answer = client.get(reverse("admin:incidents_incident_change", args=[one.pk]))
+    assert answer.status_code == 200
+    return answer
+
+
+def test_incident_page_shows_the_steps_around_the_broken_policy(
+    responder: Client, tenant: Tenant
+) -> None:
+    recorded = facts.violate(tenant, "run-1")
+    steps = [
+        StepFacts(step_index=place, timestamp=clock.now(), step_type="call") for place in range(20)
+    ]
+    store = {"tenant": tenant, "run_id": "run-1", "trace_id": "t", "steps": steps}
+    traces.store(**store, violation_step_index=11)
+    assert recorded.incident is not None
+    answer = page_of(responder, recorded.incident)
+    excerpt = answer.context["excerpt"]
+    assert [step.step_index for step in excerpt["steps"]] == list(range(8, 15))
+    assert answer.content.decode().count("fb-violating") == 1
+    assert "Where the run broke a policy" in answer.content.decode()
+
+
+def test_incident_page_shows_the_last_steps_of_a_failed_run(
+    responder: Client, tenant: Tenant
+) -> None:
+    recorded = facts.fail(tenant, "run-1")
+    steps = [
+        StepFacts(step_index=place, timestamp=clock.now(), step_type="call") for place in range(20)
+    ]
+    traces.store(tenant=tenant, run_id="run-1", trace_id="t", steps=steps)
+    assert recorded.incident is not None
+    excerpt = page_of(responder, recorded.incident).context["excerpt"]
+    assert [step.step_index for step in excerpt["steps"]] == list(range(13, 20))
+
+
+def test_names_are_shown_letter_by_letter(responder: Client, tenant: Tenant) -> None:
+    one = incident(tenant, "k_1", prefix="call_a", agent_id="agent_b", run_id="run_c")
+    lifecycle.assign(incident=one, by=Actor(via="test"), assignee="grace_h")
+    content = page_of(responder, one).content.decode()
+    for name in ("call_a-k_1-0", "agent_b", "run_c", "grace_h"):
+        assert name in content
+        assert name.replace("_", " ") not in content
+
+
+def test_overflow_says_what_it_is_and_whose_alerts_it_has(
+    responder: Client, tenant: Tenant
+) -> None:
+    Tenant.objects.filter(pk=tenant.pk).update(incidents_per_hour=1)
+    tenant.refresh_from_db()
+    incident(tenant, "first")
+    over = incident(tenant, "kind_2", trigger_type="odd_one")
+    assert over.trigger_type == "rate_limit_overflow"
+    content = page_of(responder, over).content.decode()
+    assert "as many incidents in an hour as it may" in content
+    assert "odd_one" in content
+    assert "kind_2" in content
+
+
+def test_assigning_offers_oneself(responder: Client, tenant: Tenant) -> None:
+    one = incident(tenant)
+    address = reverse("admin:incidents_incident_act", args=[one.pk, "assign"])
+    assert responder.get(address).context["form"].initial == {"assignee": "ada"}
 
 
 def test_every_answer_has_a_policy(client: Client) -> None:
