@@ -61,6 +61,7 @@ class _Pattern(serializers.CharField):
         return super().run_validation(data)
 
 
+@extend_schema_field({"type": "string", "pattern": f"^{values.IDENTIFIER.pattern}$"})
 class Identifier(_Pattern):
     """An identifier that a caller chose, 1 to 128 characters."""
 
@@ -68,6 +69,7 @@ class Identifier(_Pattern):
     detail = values.IDENTIFIER_DETAIL
 
 
+@extend_schema_field({"type": "string", "pattern": f"^{values.RUN_ID.pattern}$"})
 class RunIdentifier(_Pattern):
     """As :class:`Identifier`, without ``/``, because it stands in addresses."""
 
@@ -75,6 +77,7 @@ class RunIdentifier(_Pattern):
     detail = values.RUN_ID_DETAIL
 
 
+@extend_schema_field({"type": "string", "pattern": f"^{values.SLUG.pattern}$"})
 class Slug50(_Pattern):
     """A trigger type or a category."""
 
@@ -91,6 +94,7 @@ class Money(serializers.Field):
     def __init__(self, *, signed: bool = False, **options: Any) -> None:
         super().__init__(**options)
         self.signed = signed
+        self.reads = f"^{(values.SIGNED_MONEY if signed else values.MONEY).pattern}$"
         if signed:
             self.error_messages["invalid"] = values.SIGNED_MONEY_DETAIL
 

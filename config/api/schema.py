@@ -72,8 +72,12 @@ class AutoSchema(BaseAutoSchema):
                 if (example := self._example(media_type)) is not None:
                     content["example"] = example
         for status in sorted(self._refused_with()):
-            name, _, _ = _REFUSALS[status]
-            operation["responses"].setdefault(status, {"$ref": f"#/components/responses/{name}"})
+            name, description, headers = _REFUSALS[status]
+            answer: dict[str, Any] = {"$ref": f"#/components/responses/{name}"}
+            # A view that does not refuse by problem documents says by what.
+            if (content := getattr(self.view, "refusal", None)) is not None:
+                answer = {"description": description, "headers": headers, "content": content}
+            operation["responses"].setdefault(status, answer)
         return operation
 
     def get_auth(self) -> list[dict[str, Any]]:
@@ -89,6 +93,17 @@ class AutoSchema(BaseAutoSchema):
         # What refuses unknown fields says so; not by its class, which is defined after this.
         if direction == "request" and getattr(serializer, "refuses_unknown", False):
             schema["additionalProperties"] = False
+        return schema
+
+    def _map_serializer_field(
+        self, field: Any, direction: str, bypass_extensions: bool = False
+    ) -> dict[str, Any]:
+        schema: dict[str, Any] = super()._map_serializer_field(  # type: ignore[no-untyped-call]
+            field, direction, bypass_extensions
+        )
+        # A field may read less than it writes.
+        if direction == "request" and (pattern := getattr(field, "reads", None)):
+            schema = {**schema, "pattern": pattern}
         return schema
 
     def _example(self, media_type: str) -> Any:

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final
 
 from django.http.response import HttpResponseBase
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    OpenApiResponse,
+    PolymorphicProxySerializer,
+    extend_schema,
+)
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -87,7 +92,12 @@ class SenderViewSet(TenantViewSet):
         },
         responses={
             201: AlertAnswer,
-            200: OpenApiResponse(BatchAnswer, "A batch; or, as one event, a duplicate."),
+            200: OpenApiResponse(
+                PolymorphicProxySerializer(
+                    "EventsAnswer", [BatchAnswer, AlertAnswer], resource_type_field_name=None
+                ),
+                "A batch; or, as one event, a duplicate.",
+            ),
         },
     )
     def cloudevents(self, request: Request) -> Response:
