@@ -52,13 +52,14 @@ def fill() -> str:
     from django.core.management import call_command
     from django.db import connection
 
+    from config.actors import COMMAND_LINE
     from config.tenancy.models import Tenant
     from config.tenancy.services import keys
     from incidents.services import aggregation
     from incidents.services.reports import Report
 
     call_command("migrate", verbosity=0)
-    _, key = keys.issue(tenant_id="t0", name="bench", scopes=["ingest", "read"])
+    _, key = keys.issue(by=COMMAND_LINE, tenant_id="t0", name="bench", scopes=["ingest", "read"])
     for place in range(TENANTS):
         Tenant.objects.update_or_create(id=f"t{place}", defaults={"incidents_per_hour": 100_000})
         tenant = Tenant.objects.get(id=f"t{place}")
@@ -79,6 +80,7 @@ def without_isolation() -> Iterator[None]:
     """Every transaction is the owner's, and no table asks whose a row is."""
     from django.db import connection, transaction
 
+    from config.database.statements import run
     from config.tenancy import scope
 
     with connection.cursor() as cursor:
@@ -86,8 +88,16 @@ def without_isolation() -> Iterator[None]:
         tables = [table for (table,) in cursor.fetchall()]
         for table in tables:
             cursor.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+
+    @contextmanager
+    def owner(tenant_id: str, *, plan_once: bool = False, using: str | None = None) -> Any:
+        with transaction.atomic(using=using):
+            if plan_once:  # As readings are planned in a tenant's transaction.
+                run("SELECT set_config('plan_cache_mode', 'force_generic_plan', true)", [])
+            yield
+
     plain = scope.tenant
-    scope.tenant = lambda tenant_id, *, using="default": transaction.atomic(using=using)  # type: ignore
+    scope.tenant = owner
     try:
         yield
     finally:
