@@ -42,6 +42,9 @@ class TimestamptzArray(bytes):
     """A packed ``timestamptz[]``."""
 
 
+PACKED = (UuidArray, TextArray, BigintArray, TimestamptzArray)
+
+
 def _header(element_oid: int, length: int, *, has_null: bool = False) -> bytes:
     return _HEADER.pack(1, int(has_null), element_oid, length, 1)
 

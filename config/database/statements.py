@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from django.db import connections
 
-from config.database import routing
+from config.database import arrays, routing
 
 
 def run(
@@ -27,12 +27,14 @@ def run(
 
     ``using`` names another database than the one that this thread reads from. Not to
     ``prepare`` a statement is to have it planned anew, for the very values it is run with: these
-    are then part of its text, so that this holds in a transaction that plans once, too.
-    Raises Django's own database errors.
+    are then part of its text, so that this holds in a transaction that plans once, too, but for
+    packed arrays, which no text can hold. Raises Django's own database errors.
     """
     connection = connections[using or routing.current()]
     connection.ensure_connection()
-    kind = psycopg.Cursor if prepare else psycopg.ClientCursor
+    given = parameters.values() if isinstance(parameters, Mapping) else parameters
+    is_packed = any(isinstance(value, arrays.PACKED) for value in given)
+    kind = psycopg.Cursor if prepare or is_packed else psycopg.ClientCursor
     with connection.wrap_database_errors, kind(connection.connection) as cursor:
         cursor.execute(statement, parameters, prepare=prepare)
         return cursor.fetchall() if cursor.description else []
