@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.admin import TabularInline
@@ -106,6 +106,25 @@ class WebhookEndpointAdmin(TenantModelAdmin):
         # The admin goes on with the object that its form made: it becomes the one that was saved.
         obj.__dict__.update(made.__dict__)
         self._show(request, made)
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[Any], list[Any]]:
+        """How many deliveries go with each webhook, and not each of them by name."""
+        endpoints = list(objs)
+        counts = dict(
+            WebhookDelivery.objects.filter(endpoint__in=endpoints)
+            .values_list("endpoint")
+            .annotate(Count("pk"))
+            .order_by()
+        )
+        listed = [
+            f"{endpoint} and its log: {counts.get(endpoint.pk, 0):,} deliveries"
+            for endpoint in endpoints
+        ]
+        summary = {"webhooks": len(endpoints), "deliveries": sum(counts.values())}
+        allowed = self.has_delete_permission(request)
+        return listed, summary, set() if allowed else {self.opts.verbose_name}, []
 
     def delete_model(self, request: HttpRequest, obj: WebhookEndpoint) -> None:
         webhooks.delete(by=actor(request), endpoint=obj)

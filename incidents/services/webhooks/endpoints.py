@@ -15,7 +15,7 @@ from config.errors import Invalid
 from config.operations import audit
 from config.tenancy.models import Tenant
 from incidents.enums import Severity, WebhookEvent
-from incidents.models import WebhookEndpoint
+from incidents.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from incidents.services.webhooks import signing
 from incidents.services.webhooks.transport import url_error
 
@@ -103,6 +103,10 @@ def delete(*, by: Actor, endpoint: WebhookEndpoint) -> None:
     """Deletes the endpoint, what it was owed, and the log of what it was sent."""
     with transaction.atomic():
         _audit("webhook deleted", endpoint, by=by, data=_shown({"url": endpoint.url}))
+        # In the database, not one by one: there may be hundreds of thousands.
+        deliveries = WebhookDelivery.objects.filter(endpoint=endpoint)
+        WebhookAttempt.objects.filter(delivery__in=deliveries)._raw_delete(using=endpoint._state.db)
+        deliveries._raw_delete(using=endpoint._state.db)
         endpoint.delete()
 
 

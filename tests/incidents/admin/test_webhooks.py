@@ -11,6 +11,7 @@ from django.urls import reverse
 from config import clock
 from config.actors import COMMAND_LINE
 from config.tenancy.models import Tenant
+from incidents.enums import WebhookEvent
 from incidents.models import SenderSettings, WebhookDelivery, WebhookEndpoint
 from incidents.services import webhooks
 from tests.factories.people import incident, person
@@ -140,3 +141,30 @@ def test_senders_keep_their_secret_hidden(keeper: Client, tenant: Tenant) -> Non
     assert settings.redaction_patterns == ["a+", "b,c"]
     refused = keeper.post(page, {"redaction_patterns": "ok\n(", "sentry_secret": ""})
     assert "Pattern 2 is not a pattern of RE2" in refused.content.decode()
+
+
+def test_webhook_is_deleted_with_a_count_of_its_deliveries(tenant: Tenant, client: Client) -> None:
+    client.force_login(person(None, name="root"))
+    endpoint = webhooks.create(
+        by=COMMAND_LINE, tenant=tenant, url=GOOD["url"], events=[WebhookEvent.OPENED]
+    )
+    for number in range(3):
+        incident(tenant, f"{number}")
+    page = address("webhookendpoint", "delete", endpoint.pk)
+    asked = client.get(page)
+    assert "its log: 3 deliveries" in asked.content.decode()
+    client.post(page, {"post": "yes"})
+    assert not WebhookEndpoint.objects.exists()
+    assert not WebhookDelivery.objects.exists()
+
+
+def test_webhook_is_not_deleted_by_who_only_looks(tenant: Tenant, client: Client) -> None:
+    endpoint = webhooks.create(
+        by=COMMAND_LINE, tenant=tenant, url=GOOD["url"], events=[WebhookEvent.OPENED]
+    )
+    client.force_login(person("viewer", tenant, name="vera"))
+    assert (
+        client.post(address("webhookendpoint", "delete", endpoint.pk), {"post": "yes"}).status_code
+        == 403
+    )
+    assert WebhookEndpoint.objects.exists()
