@@ -44,7 +44,7 @@ BY = Actor(via="test", name="grace")
 def furnish(seeded: Seeded) -> None:
     """Gives the tenant at least one of everything that has a page."""
     tenant = seeded.acme
-    webhooks.create(tenant=tenant, url="https://hooks.example/x", events=list(WebhookEvent))
+    webhooks.create(by=BY, tenant=tenant, url="https://hooks.example/x", events=list(WebhookEvent))
     SeverityTarget.objects.create(tenant=tenant, severity=4, acknowledge_seconds=300)
     senders.change_settings(tenant=tenant, changes={"keep_prompts": True})
     rules.create(tenant=tenant, by=BY, name="No more", mode=RuleMode.SHADOW, trigger_type="noise")

@@ -123,9 +123,10 @@ class _Pass:
                 run(_REACHED, [reached, self._tenant_id])
 
     def _retire_of(self, incidents: Sequence[UUID]) -> bool:
-        packed = arrays.uuids([id_.bytes for id_ in incidents])
         bound = _first_id(self._before + SLACK)
-        return self._repeat(_OLD_ALERTS, [self._tenant_id, packed, bound, self._before, STEP])
+        return self._repeat(
+            _OLD_ALERTS, [self._tenant_id, list(incidents), bound, self._before, STEP]
+        )
 
     def _forget_ended(self) -> bool:
         """What was said of the end of alerts that never came."""
