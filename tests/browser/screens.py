@@ -46,7 +46,7 @@ def furnish(seeded: Seeded) -> None:
     tenant = seeded.acme
     webhooks.create(by=BY, tenant=tenant, url="https://hooks.example/x", events=list(WebhookEvent))
     SeverityTarget.objects.create(tenant=tenant, severity=4, acknowledge_seconds=300)
-    senders.change_settings(tenant=tenant, changes={"keep_prompts": True})
+    senders.change_settings(by=BY, tenant=tenant, changes={"keep_prompts": True})
     rules.create(tenant=tenant, by=BY, name="No more", mode=RuleMode.SHADOW, trigger_type="noise")
     incident(tenant, "noisy", trigger_type="noise", calls=2)
     facts.fail(tenant, "run-8", error_message="It broke", duration_ms=1200, metadata={"a": [1]})
