@@ -524,10 +524,11 @@ def write_runs(
         )
     if links:
         pairs = sorted(links)
+        named = arrays.texts(sorted({name for name, _ in pairs}))
         run(
             "SELECT FROM incidents_run WHERE tenant_id = %s AND run_id = ANY(%s::text[]) "
             "ORDER BY run_id FOR NO KEY UPDATE",
-            [tenant_id, arrays.texts(sorted({name for name, _ in pairs}))],
+            [tenant_id, named],
         )
         linked = run(
             """
@@ -535,22 +536,23 @@ def write_runs(
                 INSERT INTO incidents_incidentrun (tenant_id, run_id, incident_id, created_at)
                 SELECT %s, u.run_id, u.incident_id, %s
                 FROM unnest(%s::text[], %s::uuid[]) AS u(run_id, incident_id)
-                ON CONFLICT DO NOTHING RETURNING tenant_id, run_id
+                ON CONFLICT DO NOTHING RETURNING run_id
+            ), added AS (
+                SELECT run_id, count(*) AS incidents FROM linked GROUP BY run_id
             ), counted AS (
-                UPDATE incidents_run r SET incident_count = r.incident_count + l.added
-                FROM (
-                    SELECT tenant_id, run_id, count(*) AS added FROM linked
-                    GROUP BY tenant_id, run_id
-                ) l
-                WHERE r.tenant_id = l.tenant_id AND r.run_id = l.run_id
+                UPDATE incidents_run r SET incident_count = r.incident_count + added.incidents
+                FROM added
+                WHERE r.tenant_id = %s AND r.run_id = ANY(%s::text[]) AND r.run_id = added.run_id
             )
-            SELECT DISTINCT run_id FROM linked
+            SELECT run_id FROM added
             """,
             [
                 tenant_id,
                 at,
                 arrays.texts([name for name, _ in pairs]),
                 arrays.uuids([incident.bytes for _, incident in pairs]),
+                tenant_id,
+                named,
             ],
         )
         if linked:
