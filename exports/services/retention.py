@@ -5,13 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
-from django.db import transaction
-
 from config.database import arrays
 from config.database.statements import run
 from config.operations import disposal
 from config.tenancy.services import retention
-from config.tenancy.services.retention import BY, Budget
+from config.tenancy.services.retention import BY
 
 # Bundles of one transaction; each may be many megabytes.
 STEP: Final = 20
@@ -27,15 +25,7 @@ def retire_bundles() -> int:
 
     The audit log keeps their ids and hashes.
     """
-    budget = Budget()
-    retired = 0
-    for tenant_id, before in retention.cutoffs("bundle_days"):
-        count = STEP
-        while count == STEP and not budget.is_spent():
-            with transaction.atomic():
-                count = _retire(tenant_id, before)
-            retired += count
-    return retired
+    return retention.in_steps("bundle_days", _retire, step=STEP)
 
 
 def _retire(tenant_id: str, before: datetime) -> int:

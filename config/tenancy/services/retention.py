@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
+
+from django.db import transaction
 
 from config import clock
 from config.actors import Actor
@@ -35,3 +38,20 @@ class Budget:
     def is_spent(self) -> bool:
         """Whether the rest has to wait for the next round."""
         return time.monotonic() >= self._until
+
+
+def in_steps(column: str, retire: Callable[[str, datetime], int], *, step: int) -> int:
+    """Retires what tenants keep no longer, until there is none or time is up; how many went.
+
+    ``column`` is one of ``RETENTIONS``. ``retire`` deletes at most ``step`` rows of a tenant that
+    are from before a time, in a transaction of its own, and says how many there were.
+    """
+    budget = Budget()
+    retired = 0
+    for tenant_id, before in cutoffs(column):
+        count = step
+        while count == step and not budget.is_spent():
+            with transaction.atomic():
+                count = retire(tenant_id, before)
+            retired += count
+    return retired

@@ -46,7 +46,8 @@ def resolve_stale() -> int:
         at = clock.now()
         with transaction.atomic():
             rows = sorted(run(_HOLD, [at]))
-            run(_RESOLVE, [at, arrays.uuids([id_.bytes for _, id_, _ in rows])])
+            if rows:
+                run(_RESOLVE, [at, arrays.uuids([id_.bytes for _, id_, _ in rows])])
             for tenant_id, group in groupby(rows, key=lambda row: row[0]):
                 events = [
                     (

@@ -7,13 +7,11 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import transaction
-
 from config.database import arrays
 from config.database.statements import run
 from config.operations import disposal
 from config.tenancy.services import retention
-from config.tenancy.services.retention import BY, Budget
+from config.tenancy.services.retention import BY
 
 # Incidents of one transaction: what belongs to them may be a hundred times as many rows.
 STEP: Final = 50
@@ -33,15 +31,7 @@ def retire_incidents() -> int:
     An incident waits until its last alert was retired. What another process is working on, and
     what is not done when the time of a round is over, is left to the next round.
     """
-    budget = Budget()
-    retired = 0
-    for tenant_id, before in retention.cutoffs("incident_days"):
-        count = STEP
-        while count == STEP and not budget.is_spent():
-            with transaction.atomic():
-                count = _retire(tenant_id, before)
-            retired += count
-    return retired
+    return retention.in_steps("incident_days", _retire, step=STEP)
 
 
 def _retire(tenant_id: str, before: datetime) -> int:
