@@ -37,4 +37,7 @@ def run(
     kind = psycopg.Cursor if prepare or is_packed else psycopg.ClientCursor
     with connection.wrap_database_errors, kind(connection.connection) as cursor:
         cursor.execute(statement, parameters, prepare=prepare)
-        return cursor.fetchall() if cursor.description else []
+        result = cursor.pgresult
+        # Not cursor.description, which makes an object for every column.
+        has_rows = result is not None and result.status == psycopg.pq.ExecStatus.TUPLES_OK
+        return cursor.fetchall() if has_rows else []
