@@ -89,7 +89,7 @@ Choice = fields.StrictChoice
 Uuid = fields.Uuid
 
 
-class Repeated(serializers.ListField):
+class Repeated(fields.StrictList):
     """A parameter that may be given more than once; a list of what ``child`` reads."""
 
     def __init__(self, child: serializers.Field, **options: Any) -> None:

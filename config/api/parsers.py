@@ -17,9 +17,12 @@ from config.api import strictjson
 from config.errors import Invalid, TooLarge, UnsupportedMediaType
 
 MAX_BODY: Final = 16 * 1024 * 1024
+# Each copies what comes after it, so a body of nothing but empty members would be quadratic work.
+MAX_GZIP_MEMBERS: Final = 100
 # What is read of a refused request only so that its answer arrives.
 MAX_DISCARDED: Final = 1024 * 1024
 _TOO_LARGE: Final = "The body is over {} bytes{}."
+_CUT: Final = "the body could not be read to its end"
 
 
 def read_body(request: Request | HttpRequest, limit: int = MAX_BODY) -> bytes:
@@ -64,7 +67,10 @@ def _received(http: HttpRequest, limit: int) -> bytes:
             # Not http.body, whose limit is a smaller one, meant for forms.
             data = http.read()
     except (UnreadablePostError, OSError):
-        raise Invalid.field("", "the body could not be read to its end") from None
+        raise Invalid.field("", _CUT) from None
+    if len(data) < length:
+        # Who hangs up in mid-body sent less than they meant to: lines may be missing at the end.
+        raise Invalid.field("", _CUT)
     if len(data) > limit:
         raise TooLarge(_TOO_LARGE.format(limit, ""))
     return data
@@ -88,7 +94,7 @@ def gunzip(data: bytes, *, limit: int) -> bytes:
     """What gzip data (one member or more) inflates to, never holding more than ``limit`` bytes."""
     parts: list[bytes] = []
     room = limit
-    while True:
+    for _ in range(MAX_GZIP_MEMBERS):
         member = zlib.decompressobj(wbits=31)
         try:
             part = member.decompress(data, room + 1)
@@ -103,6 +109,7 @@ def gunzip(data: bytes, *, limit: int) -> bytes:
         data = member.unused_data
         if not data:
             return b"".join(parts)
+    raise Invalid.field("", f"the gzip data has more than {MAX_GZIP_MEMBERS} members")
 
 
 class ApiRequest(Request):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, Final
 
 import structlog
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.http.response import HttpResponsePermanentRedirect
@@ -24,6 +25,7 @@ _log = structlog.get_logger("firebreak.api")
 
 MEDIA_TYPE: Final = "application/problem+json"
 API_PREFIX: Final = "/api/"
+_NOT_WELL_FORMED: Final = "The request is not well formed."
 
 # The first kind that an error is an instance of decides.
 _STATUS: Final[tuple[tuple[type[FirebreakError], int], ...]] = (
@@ -67,6 +69,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         exc = errors.NotFound()
     elif isinstance(exc, PermissionDenied):
         exc = errors.Forbidden()
+    elif isinstance(exc, (SuspiciousOperation, BadRequest)):
+        exc = Invalid(detail=_NOT_WELL_FORMED)
     elif isinstance(exc, (OperationalError, InterfaceError)):
         # Lost connections, deadlocks, timeouts: nothing was kept, and a repeat may succeed.
         _log.error("database unavailable", error=str(exc))
@@ -86,8 +90,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
 
 
 def invalid(error: exceptions.ValidationError) -> Invalid:
-    """A validation error of the framework as Invalid, every message by its JSON pointer."""
-    return Invalid(list(_flatten(error.detail, ())))
+    """A validation error of the framework as Invalid: its first messages by their JSON pointers."""
+    return Invalid(list(islice(_flatten(error.detail, ()), strictjson.MAX_ERRORS)))
 
 
 def _flatten(detail: Any, place: tuple[str | int, ...]) -> Iterator[FieldError]:
@@ -166,7 +170,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     """handler400: what Django itself refuses before a view is reached."""
     if not _is_for_api(request):
         return defaults.bad_request(request, exception)
-    return _plain_response(400, "invalid", "The request is not well formed.")
+    return _plain_response(400, "invalid", _NOT_WELL_FORMED)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponseBase:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, NoReturn, TypeVar, cast
 
 from rest_framework import serializers
 
 from config.api import problems
+from config.api.strictjson import MAX_ERRORS
 
 SerializerT = TypeVar("SerializerT", bound=serializers.Serializer)
 
@@ -58,9 +60,9 @@ class StrictSerializer(serializers.Serializer):
             values = super().to_internal_value(data)
         except serializers.ValidationError as error:
             errors = dict(cast(dict[str, Any], error.detail))
-        for name in data:
-            if name not in self.fields or self.fields[name].read_only:
-                errors[name] = ["is not a known field"]
+        known = {name for name, field in self.fields.items() if not field.read_only}
+        unknown = (name for name in data if name not in known)
+        errors |= {key: ["is not a known field"] for key in islice(unknown, MAX_ERRORS)}
         if errors:
             self._refuse(errors)
         return values

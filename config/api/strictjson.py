@@ -13,8 +13,11 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
@@ -79,11 +82,20 @@ def parse(data: bytes) -> Any:
     try:
         return _lenient.decode(text)
     except json.JSONDecodeError as error:
-        what = error.msg[:1].lower() + error.msg[1:]
-        detail = f"is not valid JSON at line {error.lineno}, column {error.colno}: {what}"
-        raise Invalid.field("", detail) from None
+        raise _malformed(error) from None
     except RecursionError:
-        return _DeepParser(text).value()
+        pass
+    shallow = _Shallow.of(text)
+    try:
+        return _lenient.decode(shallow.text)
+    except json.JSONDecodeError as error:
+        raise _malformed(json.JSONDecodeError(error.msg, text, shallow.place(error.pos))) from None
+
+
+def _malformed(error: json.JSONDecodeError) -> Invalid:
+    what = error.msg[:1].lower() + error.msg[1:]
+    place = f"line {error.lineno}, column {error.colno}"
+    return Invalid.field("", f"is not valid JSON at {place}: {what}")
 
 
 class RepeatedKeys(dict[str, Any]):
@@ -164,39 +176,49 @@ def _count_keys(container: Any, room: int) -> int:
 
 
 def _problems(root: Any, *, repeated_keys: bool) -> Iterator[FieldError]:
-    # A stack instead of recursion: the value may be deeper than Python's own.
-    pending: list[tuple[Any, str, int]] = [(root, "", 1)]
-    while pending:
-        value, place, depth = pending.pop()
-        if isinstance(value, str):
-            if detail := _text_problem(value):
-                yield FieldError(place, detail)
-        elif isinstance(value, bool) or value is None:
-            continue
-        elif isinstance(value, int):
-            if not -MAX_INTEGER <= value <= MAX_INTEGER:
-                yield FieldError(place, "is an integer beyond 2^53-1")
-        elif isinstance(value, float):
-            if not math.isfinite(value):
-                yield FieldError(place, "is not a finite number")
-        elif isinstance(value, (dict, list)):
-            if depth > MAX_DEPTH:
-                yield FieldError(place, f"is nested deeper than {MAX_DEPTH} levels")
-                continue
-            if repeated_keys and isinstance(value, RepeatedKeys):
-                for key in value.repeated:
-                    yield FieldError(place + pointer(key), "is given more than once")
-            if isinstance(value, dict):
-                for key in value:
-                    if detail := _text_problem(key):
-                        yield FieldError(place + pointer(key), f"has a key that {detail}")
-            children = value.items() if isinstance(value, dict) else enumerate(value)
-            pending.extend(
-                (child, place + pointer(token), depth + 1)
-                # Backwards, so that the stack gives them in their order.
-                for token, child in reversed(list(children))
-                if type(child) is not str or _text_problem(child)
-            )
+    if isinstance(root, (dict, list)):
+        yield from _problems_within(root, [], repeated_keys=repeated_keys)
+    elif detail := _scalar_problem(root):
+        yield FieldError("", detail)
+
+
+def _problems_within(
+    container: dict[str, Any] | list[Any], path: list[str | int], *, repeated_keys: bool
+) -> Iterator[FieldError]:
+    """The problems of a container that lies at ``path``, in the order of its text."""
+    if len(path) >= MAX_DEPTH:
+        yield FieldError(pointer(*path), f"is nested deeper than {MAX_DEPTH} levels")
+        return
+    items: Iterable[tuple[str | int, Any]]
+    if isinstance(container, dict):
+        if repeated_keys and isinstance(container, RepeatedKeys):
+            for key in container.repeated:
+                yield FieldError(pointer(*path, key), "is given more than once")
+        for key in container:
+            if detail := _text_problem(key):
+                yield FieldError(pointer(*path, key), f"has a key that {detail}")
+        items = container.items()
+    else:
+        items = enumerate(container)
+    for token, child in items:
+        if isinstance(child, (dict, list)):
+            if child or len(path) >= MAX_DEPTH - 1:
+                path.append(token)
+                yield from _problems_within(child, path, repeated_keys=repeated_keys)
+                path.pop()
+        elif detail := _scalar_problem(child):
+            yield FieldError(pointer(*path, token), detail)
+
+
+def _scalar_problem(value: Any) -> str | None:
+    kind = type(value)
+    if kind is str:
+        return _text_problem(value)
+    if kind is int:
+        return None if -MAX_INTEGER <= value <= MAX_INTEGER else "is an integer beyond 2^53-1"
+    if kind is float:
+        return None if math.isfinite(value) else "is not a finite number"
+    return None
 
 
 def _text_problem(text: str) -> str | None:
@@ -211,78 +233,52 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _UNSENDABLE: Final = re.compile("[\0\ud800-\udfff]")
 
 
-_BLANK: Final = re.compile(r"[ \t\n\r]*")
+# Runs of brackets that open or close, over what lies between: strings, whatever else, and plain
+# lists and objects of it. Nothing is tried a second way, so that no text can be slow to read.
+_BRACKETS: Final = re.compile(
+    r'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"|\[[^"\[\]{}]*+\]|\{[^"\[\]{}]*+\})*+'
+    r"([\[{]++|[\]}]++)",
+    re.DOTALL,
+)
 
 
-class _DeepParser:
-    """Reads a text that is nested too deep for the standard parser, without recursion.
+@dataclass(slots=True)
+class _Shallow:
+    """A text that is nested too deep for the standard parser, with what is too deep cut out.
 
-    Scalars go through the standard parser, so both agree on everything but depth.
+    What is left is still too deep, also for a caller who looks at a part that lies deep itself.
     """
 
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._at = 0
+    text: str
+    # Where in it something was cut out, in order, and how much in all up to there.
+    cuts: list[tuple[int, int]]
 
-    def value(self) -> Any:
-        """The value of the whole text; Invalid where it is malformed."""
-        # Each open container: its pairs or items, and for an object the key that waits.
-        open_containers: list[tuple[str, list[Any], str | None]] = []
-        while True:
-            mark = self._peek()
-            if mark in ("{", "["):
-                self._at += 1
-                closing = "}" if mark == "{" else "]"
-                if self._peek() == closing:
-                    self._at += 1
-                    done: Any = {} if mark == "{" else []
-                else:
-                    key = self._key() if mark == "{" else None
-                    open_containers.append((closing, [], key))
-                    continue
-            else:
-                done = self._scalar()
-            while open_containers:
-                closing, items, key = open_containers.pop()
-                items.append(done if key is None else (key, done))
-                mark = self._peek()
-                self._at += 1
-                if mark == ",":
-                    next_key = self._key() if closing == "}" else None
-                    open_containers.append((closing, items, next_key))
-                    break
-                if mark != closing:
-                    self._at -= 1
-                    raise self._malformed(f"expecting ',' or '{closing}'")
-                done = _object(items) if closing == "}" else items
-            else:
-                if self._peek():
-                    raise self._malformed("extra data")
-                return done
+    @classmethod
+    def of(cls, text: str) -> _Shallow:
+        """Cuts a text; what closes in the parts cut out need not be what opened."""
+        deepest = 2 * MAX_DEPTH
+        pieces: list[str] = []
+        cuts: list[tuple[int, int]] = []
+        depth = kept = kept_from = 0
+        for run in _BRACKETS.finditer(text):
+            start, end = run.span(1)
+            opens = text[start] in "[{"
+            after = depth + (end - start if opens else start - end)
+            if depth < deepest <= after:
+                kept_to = start + deepest - depth
+                pieces.append(text[kept_from:kept_to])
+                kept += kept_to - kept_from
+                kept_from = len(text)
+            elif after < deepest <= depth:
+                kept_from = start + depth - deepest
+                cuts.append((kept, kept_from - kept))
+            depth = after
+        if depth >= deepest:
+            cuts.append((kept, len(text) - kept))
+        pieces.append(text[kept_from:])
+        return cls("".join(pieces), cuts)
 
-    def _peek(self) -> str:
-        if blank := _BLANK.match(self._text, self._at):
-            self._at = blank.end()
-        return self._text[self._at : self._at + 1]
-
-    def _key(self) -> str:
-        if self._peek() != '"':
-            raise self._malformed("expecting property name enclosed in double quotes")
-        key: str = self._scalar()
-        if self._peek() != ":":
-            raise self._malformed("expecting ':' delimiter")
-        self._at += 1
-        return key
-
-    def _scalar(self) -> Any:
-        try:
-            value, self._at = _lenient.raw_decode(self._text, self._at)
-        except json.JSONDecodeError as error:
-            self._at = error.pos
-            raise self._malformed(error.msg[:1].lower() + error.msg[1:]) from None
-        return value
-
-    def _malformed(self, what: str) -> Invalid:
-        line = self._text.count("\n", 0, self._at) + 1
-        column = self._at - self._text.rfind("\n", 0, self._at)
-        return Invalid.field("", f"is not valid JSON at line {line}, column {column}: {what}")
+    def place(self, at: int) -> int:
+        """Where in the whole text a place of this one is."""
+        passed = bisect_right(self.cuts, at, key=itemgetter(0))
+        return at + (self.cuts[passed - 1][1] if passed else 0)

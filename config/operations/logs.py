@@ -90,5 +90,7 @@ def configuration(level: str) -> dict[str, Any]:
             # Its own lines repeat what the request log says.
             "django.server": {"level": "WARNING", "propagate": True},
             "django.request": {"level": "ERROR", "propagate": True},
+            # Scanners ask for any host, all day; the request log has the 400.
+            "django.security.DisallowedHost": {"level": "CRITICAL", "propagate": True},
         },
     }

@@ -15,6 +15,7 @@ from config.api.fields import (
     StrictBoolean,
     StrictChar,
     StrictChoice,
+    StrictList,
     Timestamp,
     Uuid,
 )
@@ -331,7 +332,7 @@ class BulkBody(StrictSerializer):
     }
 
     action = StrictChoice(["acknowledge", "resolve", "assign", "severity"])
-    ids = serializers.ListField(child=Uuid(), min_length=1, max_length=500)
+    ids = StrictList(child=Uuid(), min_length=1, max_length=500)
     actor = StrictChar(max_length=100, required=False, allow_null=True)
     resolution_method = StrictChoice(ResolutionMethod.choices, required=False)
     resolution_type = StrictChoice(ResolutionType.choices, required=False, allow_null=True)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from config.api.fields import StrictBoolean, StrictChar, Timestamp
+from config.api.fields import StrictBoolean, StrictChar, StrictList, Timestamp
 from config.api.serializers import StrictSerializer
 from incidents.enums import Outcome
 from incidents.senders.redaction import MAX_PATTERN, MAX_PATTERNS
@@ -51,7 +51,7 @@ class SenderSettingsChange(StrictSerializer):
     example: ClassVar[dict[str, Any]] = {"keep_prompts": True, "redaction_patterns": ["[0-9]{16}"]}
 
     keep_prompts = StrictBoolean(required=False)
-    redaction_patterns = serializers.ListField(
+    redaction_patterns = StrictList(
         child=StrictChar(max_length=MAX_PATTERN),
         max_length=MAX_PATTERNS,
         required=False,

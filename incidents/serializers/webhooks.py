@@ -6,21 +6,28 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from config.api.fields import Slug50, StrictBoolean, StrictChar, StrictChoice, Timestamp
+from config.api.fields import (
+    Slug50,
+    StrictBoolean,
+    StrictChar,
+    StrictChoice,
+    StrictList,
+    Timestamp,
+)
 from config.api.serializers import StrictSerializer
 from incidents.enums import DeliveryStatus, Severity, WebhookEvent
 from incidents.serializers.incidents import SEVERITIES
 from incidents.services.webhooks.transport import MAX_URL
 
 
-class _Events(serializers.ListField):
+class _Events(StrictList):
     def __init__(self, **options: Any) -> None:
         super().__init__(
             child=StrictChoice(WebhookEvent.choices), allow_empty=False, max_length=10, **options
         )
 
 
-class _Slugs(serializers.ListField):
+class _Slugs(StrictList):
     def __init__(self, **options: Any) -> None:
         super().__init__(child=Slug50(), max_length=50, required=False, **options)
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import islice
 from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Final
 
@@ -222,12 +223,7 @@ def read_batch(data: bytes, *, at: datetime) -> Intake:
     value = strictjson.parse(data)
     if not isinstance(value, dict):
         raise Invalid.field("", 'must be a JSON object {"alerts": [...]}')
-    unknown = [
-        FieldError(strictjson.pointer(name), "is not a known field")
-        for name in value
-        if name != "alerts"
-    ]
-    if unknown:
+    if unknown := _unknown(value, {"alerts"}):
         raise Invalid(unknown)
     if "alerts" not in value:
         raise Invalid.field("/alerts", "is required")
@@ -366,9 +362,7 @@ def _explain(item: Any, latest: datetime) -> Alert | list[FieldError]:
         return [FieldError("", "must be a JSON object")]
     errors = strictjson.problems(item, repeated_keys=False)
     broken = {error.pointer.split("/")[1] for error in errors if error.pointer}
-    for name in item:
-        if name not in _KNOWN:
-            errors.append(FieldError(strictjson.pointer(name), "is not a known field"))
+    errors += _unknown(item, _KNOWN)
     if item.get("trigger_type") is None:
         errors.append(FieldError("/trigger_type", "is required"))
     good: dict[str, Any] = {}
@@ -384,6 +378,12 @@ def _explain(item: Any, latest: datetime) -> Alert | list[FieldError]:
     if errors:
         return errors[:_MAX_ERRORS]
     return _alert_decoder.decode(msgspec.json.encode(good))
+
+
+def _unknown(item: Mapping[str, Any], known: Collection[str]) -> list[FieldError]:
+    """The first of the fields that nobody knows, refused."""
+    names = islice((name for name in item if name not in known), _MAX_ERRORS)
+    return [FieldError(strictjson.pointer(name), "is not a known field") for name in names]
 
 
 def _explain_field(name: str, value: Any, latest: datetime) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rest_framework import serializers
 
-from config.api.fields import JsonObject, StrictChar, StrictInteger
+from config.api.fields import JsonObject, StrictChar, StrictInteger, StrictList
 from config.api.serializers import StrictSerializer
 from config.errors import Invalid
 
@@ -54,6 +54,23 @@ def test_read_unknown_fields_by_name() -> None:
         "/x~1y~0z": "is not a known field",
         "/": "is not a known field",
     }
+
+
+def test_read_names_a_hundred_unknown_fields_and_no_more() -> None:
+    assert len(refusals({"name": "a", **{f"x{number}": 0 for number in range(5000)}})) == 100
+
+
+def test_read_long_list_is_refused_before_its_items() -> None:
+    class Item(StrictChar):
+        def run_validation(self, data: Any = None) -> Any:
+            raise AssertionError("nobody should look at it")
+
+    class Few(StrictSerializer):
+        tags = StrictList(child=Item(max_length=1), max_length=2)
+
+    with pytest.raises(Invalid) as refused:
+        Few.read({"tags": ["a", "b", "c"]})
+    assert [error.pointer for error in refused.value.errors] == ["/tags"]
 
 
 def test_read_read_only_field() -> None:

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from config.api import strictjson
-from config.errors import Invalid
+from config.errors import FieldError, Invalid
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 scalars = (
@@ -217,16 +217,51 @@ def test_loads_names_no_more_than_a_hundred_places() -> None:
     assert len(pointers(b"[" + b",".join([b"NaN"] * 500) + b"]")) == strictjson.MAX_ERRORS
 
 
+def deepened(text: str) -> str:
+    """The text as the first of two members of a list, the other nested beyond any parser."""
+    return f"[{text},{'[' * 5_000}1{']' * 5_000}]"
+
+
 @given(fragments)
-def test_parse_deep_parser_agrees_with_the_standard_one(data: str) -> None:
-    def outcome(read: Any) -> str:
+def test_parse_beside_deep_nesting_reads_as_ever(data: str) -> None:
+    def outcome(text: str) -> Any:
         try:
-            return repr(read())
+            return strictjson.parse(text.encode())
         except Invalid:
             return "refused"
 
-    deep = outcome(strictjson._DeepParser(data).value)
-    assert deep == outcome(lambda: strictjson.parse(data.encode()))
+    alone = outcome(f"[{data},[]]")
+    beside = outcome(deepened(data))
+    if alone == "refused":
+        assert beside == "refused"
+    else:
+        assert repr(beside[:-1]) == repr(alone[:-1])
+        assert [error.detail for error in strictjson.problems(beside[-1])] == [
+            "is nested deeper than 32 levels"
+        ]
+
+
+@given(fragments, st.integers(0, 40), st.integers(1_000, 3_000))
+def test_problems_of_deep_nesting_are_those_of_any_nesting(
+    data: str, outside: int, inside: int
+) -> None:
+    def found(depth: int) -> list[FieldError] | str:
+        text = "[" * outside + f"[{data}," + '{"k":[' * depth + "]}" * depth + "]" * (outside + 1)
+        try:
+            return strictjson.problems(strictjson.parse(text.encode()))
+        except Invalid:
+            return "refused"
+
+    assert found(inside) == found(40)
+
+
+@pytest.mark.parametrize("after", ["oops", "]", '{"a"}', '"'])
+def test_parse_names_the_place_behind_deep_nesting(after: str) -> None:
+    deep = "[" * 2_000 + "\n" * 7 + "]" * 2_000
+    ((_, detail),) = refusals(f"[{deep},\n {after}".encode())
+    ((_, plain),) = refusals(f"[{'[' * 20}{chr(10) * 7}{']' * 20},\n {after}".encode())
+    assert detail == plain
+    assert "line 9, column" in detail
 
 
 def test_parse_keeps_what_problems_can_name() -> None:
