@@ -20,7 +20,7 @@ from exports.enums import BundleType, Conformance
 from exports.errors import NotRendered
 from exports.services import fonts
 from exports.services.documents import Bundle
-from exports.services.presentation import views
+from exports.services.presentation import text, views
 from exports.services.sealing import SealedBundle
 
 FALLBACK_NOTICE = (
@@ -64,10 +64,12 @@ def render(bundle: Bundle, *, sealed: SealedBundle) -> RenderedPdf:
 def _set(
     kind: BundleType, view: dict[str, object], document: str, *, at: datetime, standard: str
 ) -> bytes:
+    shown = json.dumps(view, ensure_ascii=False)
+    intricate = "yes" if text.is_intricate(shown) else "no"
     with _turn:
         content = _compiler(kind).compile(
             format="pdf",
-            sys_inputs={"view": json.dumps(view, ensure_ascii=False), "bundle": document},
+            sys_inputs={"view": shown, "bundle": document, "intricate": intricate},
             pdf_standards=[standard],  # type: ignore[list-item]
             timestamp=at,
         )

@@ -136,6 +136,23 @@ def test_render_draws_every_character_that_it_calls_drawable() -> None:
     assert rendered(bundle)[0].conformance == "PDF/A-3b"
 
 
+@pytest.mark.parametrize("kind", bundles.KINDS)
+def test_render_draws_plain_characters_alike_with_and_without_rules_for_scripts(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = [chr(point) for point in sorted(fonts.drawable()) if not text.is_intricate(chr(point))]
+    bundle = bundles.KINDS[kind]()
+    bundle["incident"]["description"] = "".join(plain)[:850]
+    bundle["timeline"] += [
+        bundles.entry(n, n, "commented", "ada", "".join(plain[n : n + 400]))
+        for n in range(0, len(plain), 400)
+    ]
+    assert len(plain) > 1_000
+    without, _ = rendered(bundle)
+    monkeypatch.setattr(text, "is_intricate", lambda _: True)
+    assert rendered(bundle)[0].content == without.content
+
+
 def test_render_shows_what_it_cannot_draw_as_code_points() -> None:
     bundle = bundles.evidence()
     bundle["incident"]["title"] = "\U0001f9ff\u202e中\x00"

@@ -80,6 +80,22 @@ def test_clean_all_measures_long_words_by_their_column() -> None:
     assert BREAK in lines[1]["mono"]
 
 
+@pytest.mark.parametrize(
+    ("given_", "found"),
+    [
+        ("plain", False),
+        ("Zoë, Łódź, Việt — “so” … 3 → 12", False),
+        ("e\u0301", True),
+        ("Ελλάδα", True),
+        ("שלום", True),
+        ("a\u200db", False),
+        ("\U0001d11e", True),
+    ],
+)
+def test_is_intricate_tells_scripts_whose_letters_change(given_: str, found: bool) -> None:
+    assert text.is_intricate(given_) is found
+
+
 def test_unknown_characters_counts_each_once() -> None:
     assert text.unknown_characters(["中文中", {"a": "\x00 plain שלום"}]) == 3
     assert text.unknown_characters(["plain\n\ttext"]) == 0
@@ -275,6 +291,31 @@ def test_view_says_what_was_not_found(kind: str) -> None:
             "No lesson was recorded.",
         ):
             assert sentence in said
+
+
+def tables(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        if "columns" in value:
+            yield value
+        for item in value.values():
+            yield from tables(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from tables(item)
+
+
+@pytest.mark.parametrize("kind", bundles.KINDS)
+def test_view_names_columns_on_one_line(kind: str) -> None:
+    found = list(tables(views.view(bundles.KINDS[kind](), sha256="0" * 64)))
+    assert len(found) >= 4
+    for table in found:
+        width = {column["name"]: column["width"] for column in table["columns"]}
+        shares = sum(-share for share in width.values() if share < 0)
+        rest = 174 - sum(fixed for fixed in width.values() if fixed > 0)
+        for name, given_ in width.items():
+            room = given_ if given_ > 0 else rest * -given_ / shares
+            # The template gives a header one line; a letter of it is at most so wide on average.
+            assert len(name) * 1.6 + 2.9 <= room, name
 
 
 def test_view_shows_an_evidence_bundle_whole() -> None:

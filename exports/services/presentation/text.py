@@ -27,6 +27,8 @@ _SELECTORS = re.compile("[\ufe00-\ufe0f]")
 # Format characters that text in some scripts needs to be read; the rest of their kind could
 # show a reader something else than what is there.
 _NEEDED_FORMAT = "\u00ad\u200b\u200c\u200d\u2060"
+# Beside Latin letters that are one character each, the marks, arrows and signs that stand alone.
+_INTRICATE = re.compile("[^\0-\u02af\u1e00-\u1eff\u2000-\u20cf\u2100-\u2bff]")
 
 
 class Exact(str):
@@ -89,6 +91,11 @@ def unknown_characters(value: Any) -> int:
         elif isinstance(item, list):
             pending.extend(item)
     return len(found)
+
+
+def is_intricate(text: str) -> bool:
+    """Whether some character may change its shape or place by what stands beside it."""
+    return _INTRICATE.search(text) is not None
 
 
 @functools.cache
