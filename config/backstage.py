@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 from django.contrib import admin
 from django.core.exceptions import ValidationError
@@ -124,34 +125,70 @@ class ReadOnlyModelAdmin(TenantModelAdmin):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows of a list, and the cursors (None: there is nothing) to what lies around them."""
+    """Some rows of a list, and the cursors (None: there is nothing) to what lies around them.
+
+    ``end`` is the value of the first field at which looking for rows ended, though there may be
+    more of them beyond; ``backwards`` is towards the first page.
+    """
 
     rows: list[Any]
     newer: str | None
     older: str | None
+    end: Any = None
+    backwards: bool = False
 
 
-def page(queryset: QuerySet[Any], *, by: Sequence[str], cursor: str | None, size: int) -> Page:
+# From the value of the first field where a page begins (None: with the first of all), and whether
+# it goes up: the value that is the last to be looked at (None: look at all of them).
+Reach = Callable[[Any, bool], Any]
+
+
+def page(
+    queryset: QuerySet[Any],
+    *,
+    by: Sequence[str],
+    cursor: str | None,
+    size: int,
+    reach: Reach | None = None,
+) -> Page:
     """The rows after (or before) a cursor, all the fields in ``by`` descending, the last unique.
 
     No row is counted or skipped, so the last page costs what the first does. A cursor that is
-    none starts at the beginning.
+    none starts at the beginning. With ``reach`` a page looks so far and no further, and may
+    have few rows, or none, though there are more; its cursors lead on from there. ``by`` is then
+    a field and the id.
     """
     backwards, place = _read(cursor, [queryset.model._meta.get_field(name) for name in by])
+    end = reach(place[0] if place else None, backwards) if reach else None
     if place is not None:
         queryset = queryset.filter(_beyond(by, place, "gt" if backwards else "lt"))
+    if end is not None:
+        queryset = queryset.filter(**{f"{by[0]}__{'lte' if backwards else 'gte'}": end})
     order = by if backwards else [f"-{name}" for name in by]
     rows = list(queryset.order_by(*order)[: size + 1])
     more = len(rows) > size
     rows = rows[:size]
     if backwards:
         rows.reverse()
-    newer, older = (more, True) if backwards else (place is not None, more)
-    return Page(
-        rows,
-        newer=_write(NEWER, by, rows[0]) if rows and newer else None,
-        older=_write(OLDER, by, rows[-1]) if rows and older else None,
+    ended = end is not None and not more
+    # A page without rows leads back to where it was come from.
+    places = [_place(by, rows[at]) if rows else place for at in (0, -1)]
+    if ended:
+        places[0 if backwards else -1] = [end, _EDGES[backwards]]
+    ways = (more or ended, True) if backwards else (place is not None, more or ended)
+    newer, older = (
+        _write(way, where) if leads and where else None
+        for way, where, leads in zip((NEWER, OLDER), places, ways, strict=True)
     )
+    return Page(rows, newer, older, end if ended else None, backwards)
+
+
+# Beyond all ids that go with one value, downwards and upwards.
+_EDGES: Final = (UUID(int=0), UUID(int=2**128 - 1))
+
+
+def _place(by: Sequence[str], row: Any) -> list[Any]:
+    return [getattr(row, name) for name in by]
 
 
 def _beyond(by: Sequence[str], place: Sequence[Any], way: str) -> Q:
@@ -164,8 +201,8 @@ def _beyond(by: Sequence[str], place: Sequence[Any], way: str) -> Q:
     return Q(**{f"{by[0]}__{way}e": place[0]}) & found
 
 
-def _write(way: str, by: Sequence[str], row: Any) -> str:
-    values = [str(getattr(row, name)) for name in by]
+def _write(way: str, place: Sequence[Any]) -> str:
+    values = [str(value) for value in place]
     return way + base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
 

@@ -24,6 +24,8 @@ ORDERS = {
     "cost": "Dearest first",
     "seen": "Last seen first",
 }
+# So many tenants a person can choose from.
+MAX_TENANTS = 1_000
 SEVERITIES = [(one.label, one.label) for one in reversed(Severity)]
 
 
@@ -88,9 +90,10 @@ class IncidentFilterForm(forms.Form):
 
     def __init__(self, request: HttpRequest) -> None:
         super().__init__(request.GET, label_suffix="")
+        self.tenant_names = list(tenants(request).values_list("pk", flat=True)[:MAX_TENANTS])
         self.fields["tenant"].choices = [  # type: ignore[attr-defined]
             ("", "all"),
-            *((id_, id_) for id_ in tenants(request).values_list("pk", flat=True)[:1000]),
+            *((name, name) for name in self.tenant_names),
         ]
         self.fields["trigger_type"].label = "Trigger"
         self.fields["agent_id"].label = "Agent"

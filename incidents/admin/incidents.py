@@ -8,32 +8,21 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from config.backstage import TenantModelAdmin, actor, page, tenants, tenants_seen
+from config.backstage import TenantModelAdmin, actor, tenants
 from config.tenancy.models import SavedView
-from incidents.admin import detail
+from incidents.admin import detail, listing
 from incidents.admin.acts import ACTS, MAX_AT_ONCE, Act, perform
 from incidents.admin.charts import sparkline
 from incidents.admin.forms import IncidentFilterForm, OpenForm
 from incidents.enums import Severity, Status
 from incidents.models import Incident
-from incidents.models.rollup import UNCATEGORIZED
-from incidents.services import glances, lifecycle, reads
-from incidents.services.reads import Narrowing
+from incidents.services import glances, lifecycle
 
 SCREEN: Final = "incidents"
-PAGE_SIZE: Final = 50
-MAX_TENANTS: Final = 1_000
-_ORDERS: Final = {
-    "worst": ("severity", "id"),
-    "calls": ("calls_affected", "id"),
-    "cost": ("cost_delta_cents", "id"),
-    "seen": ("last_seen_at", "id"),
-}
 BULK: Final = ("acknowledge", "resolve", "assign", "severity")
 
 
@@ -75,13 +64,8 @@ class IncidentAdmin(TenantModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         form = IncidentFilterForm(request)
-        given = form.cleaned_data if form.is_valid() else {}
-        shown = page(
-            self._narrowed(request, given, form.topic_shown),
-            by=self._order(request, given, form.order_shown),
-            cursor=request.GET.get("cursor"),
-            size=PAGE_SIZE,
-        )
+        listed = listing.shown(request, form, self.get_queryset(request))
+        shown = listed.page
         sketches = glances.sketches(incidents=shown.rows)
         for incident in shown.rows:
             if sketch := sketches.get(incident.pk):
@@ -89,6 +73,7 @@ class IncidentAdmin(TenantModelAdmin):
                 incident.shape_words = _spread(incident, sketch)
             incident.title_says_trigger = incident.title.startswith(incident.trigger_type)
         topic = form.topic_shown
+        given = form.cleaned_data if form.is_valid() else {}
         over = topic in ("resolved", "historical") or given.get("status") == Status.RESOLVED
         query = request.GET.copy()
         query.pop("cursor", None)
@@ -104,6 +89,7 @@ class IncidentAdmin(TenantModelAdmin):
                 "topic": topic,
                 "order": form.order_shown,
                 "page": shown,
+                "listed": listed,
                 "rows": shown.rows,
                 "acts": [
                     ACTS[name] for name in BULK if not (over and name in ("acknowledge", "resolve"))
@@ -117,59 +103,6 @@ class IncidentAdmin(TenantModelAdmin):
                 **(extra_context or {}),
             },
         )
-
-    def _narrowed(
-        self, request: HttpRequest, given: dict[str, Any], topic: str
-    ) -> QuerySet[Incident]:
-        """The incidents that the filters leave; the same filters that the API has."""
-        uncategorized = given.get("category") == UNCATEGORIZED
-        narrowing = Narrowing(
-            topic=None if topic == "all" else topic,
-            status=_listed(given.get("status")),
-            severity=given.get("severity") or (),
-            category=[] if uncategorized else _listed(given.get("category")),
-            **{
-                name: given.get(name) or None
-                for name in ("trigger_type", "agent_id", "run_id", "assignee", "search")
-            },
-        )
-        whose = self._only_tenant(request, given)
-        queryset: QuerySet[Incident] = self.get_queryset(request)
-        if whose:
-            queryset = queryset.filter(tenant_id=whose)
-        # As the insights do, by when an incident started, which is what the dashboard counts.
-        if given.get("started_after"):
-            queryset = queryset.filter(started_at__gte=given["started_after"])
-        if given.get("started_before"):
-            queryset = queryset.filter(started_at__lt=given["started_before"])
-            if not whose:
-                # The index of what started when is led by the tenant: without it, a day of long
-                # ago would be looked for through everything since.
-                every = list(tenants(request).values_list("pk", flat=True)[:MAX_TENANTS])
-                if len(every) < MAX_TENANTS:
-                    queryset = queryset.filter(tenant_id__in=every)
-        if given.get("acknowledged"):
-            never = given["acknowledged"] == "no"
-            queryset = queryset.filter(acknowledged_at__isnull=never)
-        if uncategorized:
-            queryset = queryset.filter(Q(category=None) | Q(category=UNCATEGORIZED))
-        return reads.narrow(queryset, narrowing, tenant=whose)
-
-    def _only_tenant(self, request: HttpRequest, given: dict[str, Any]) -> str | None:
-        """The tenant whose incidents alone are shown, if it is one."""
-        if given.get("tenant"):
-            return str(given["tenant"])
-        seen = tenants_seen(request)
-        return next(iter(seen)) if seen is not None and len(seen) == 1 else None
-
-    def _order(self, request: HttpRequest, given: dict[str, Any], order: str) -> tuple[str, ...]:
-        if by := _ORDERS.get(order):
-            return by
-        # In the order of the index that finds them; by id it would begin with the latest of all.
-        if given.get("started_before"):
-            return ("started_at", "id")
-        # Ids grow with time: their index serves all tenants, the other one serves one of them.
-        return ("created_at", "id") if self._only_tenant(request, given) else ("id",)
 
     def views_view(self, request: HttpRequest) -> HttpResponse:
         """Saves the list as it is filtered under a name, or forgets one."""
@@ -387,7 +320,3 @@ def _list(query: str = "") -> str:
     # Parsed and written again, so that what comes back is a query and nothing else.
     query = urlencode(list(QueryDict(query).lists()), doseq=True)
     return reverse("admin:incidents_incident_changelist") + (f"?{query}" if query else "")
-
-
-def _listed(value: str | None) -> list[str]:
-    return [value] if value else []

@@ -185,6 +185,8 @@ class WebhookDeliveryAdmin(ReadOnlyModelAdmin):
     list_display = ["kind", "endpoint", "tenant", "status_shown", "attempts", "when"]
     list_filter = ["status", "kind", "tenant"]
     list_select_related = ["tenant", "endpoint"]
+    # Ids grow with time, and no other index serves the deliveries of all webhooks.
+    ordering = ["-id"]
     sortable_by: list[str] = []
     empty_words = "Nothing was sent yet: add a webhook."
     actions = ["redeliver"]

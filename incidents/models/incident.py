@@ -240,6 +240,12 @@ class Incident(models.Model):
                 condition=Q(signature__isnull=False),
                 name="incident_signature",
             ),
+            # What somebody has to see to, newest first; few incidents have an assignee.
+            models.Index(
+                fields=["assignee", "-id"],
+                condition=Q(assignee__isnull=False),
+                name="incident_assignee",
+            ),
             # Search by words; what it reads never changes while alerts come in.
             GinIndex(IncidentDocument(), name="incident_words"),
         ]

@@ -75,11 +75,19 @@ FROM (
 """
 
 
+# Of one incident there can be one draft, and any number of what was decided.
+_REJECTED = {
+    "status": "'rejected'",
+    "decided_at": "t.created_at",
+    "decided_by": "'bench'",
+    "rejected_reason": "'No.'",
+    "rule_id": "NULL",
+}
 # Of what there is one, many more: so many, and what makes each unique.
 _MANY = (
     (Run, 200_000, {"run_id": "'many-' || n"}),
     (Lesson, 200_000, {"source": "'many:' || n"}),
-    (Proposal, 100_000, {"lesson_id": "NULL", "rule_id": "NULL"}),
+    (Proposal, 100_000, _REJECTED),
     (Failure, 100_000, {"run_id": "'many-' || n"}),
     (Violation, 100_000, {"run_id": "'many-' || n"}),
     (Evidence, 100_000, {"failure_id": "NULL", "violation_id": "NULL"}),
