@@ -103,6 +103,49 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-created_at", "-id"],
+                "indexes": [
+                    models.Index(
+                        fields=["tenant", "-created_at", "-id"], name="bundle_tenant_recent"
+                    ),
+                    models.Index(fields=["tenant", "incident_id"], name="bundle_incident"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("bundle_type__in", ["evidence", "soc2", "executive_debrief"])
+                        ),
+                        name="bundle_type_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("conformance__in", ["PDF/A-3b", "PDF 1.7"])),
+                        name="bundle_conformance_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "sha256",
+                                models.Func(
+                                    models.Func("document", function="sha256"),
+                                    models.Value("hex"),
+                                    function="encode",
+                                    output_field=models.TextField(),
+                                ),
+                            )
+                        ),
+                        name="bundle_sha256_of_document",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            django.db.models.lookups.Exact(
+                                django.db.models.functions.text.Length("signature"), 64
+                            ),
+                            django.db.models.lookups.Exact(
+                                django.db.models.functions.text.Length("manifest_signature"), 64
+                            ),
+                        ),
+                        name="bundle_signature_lengths",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -161,60 +204,5 @@ class Migration(migrations.Migration):
                     )
                 ],
             },
-        ),
-        migrations.AddIndex(
-            model_name="bundle",
-            index=models.Index(
-                fields=["tenant", "-created_at", "-id"], name="bundle_tenant_recent"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="bundle",
-            index=models.Index(fields=["tenant", "incident_id"], name="bundle_incident"),
-        ),
-        migrations.AddConstraint(
-            model_name="bundle",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("bundle_type__in", ["evidence", "soc2", "executive_debrief"])),
-                name="bundle_type_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="bundle",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("conformance__in", ["PDF/A-3b", "PDF 1.7"])),
-                name="bundle_conformance_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="bundle",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "sha256",
-                        models.Func(
-                            models.Func("document", function="sha256"),
-                            models.Value("hex"),
-                            function="encode",
-                            output_field=models.TextField(),
-                        ),
-                    )
-                ),
-                name="bundle_sha256_of_document",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="bundle",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    django.db.models.lookups.Exact(
-                        django.db.models.functions.text.Length("signature"), 64
-                    ),
-                    django.db.models.lookups.Exact(
-                        django.db.models.functions.text.Length("manifest_signature"), 64
-                    ),
-                ),
-                name="bundle_signature_lengths",
-            ),
         ),
     ]

@@ -163,6 +163,111 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-created_at", "-id"],
+                "indexes": [
+                    models.Index(
+                        models.F("tenant"),
+                        models.OrderBy(models.F("created_at"), descending=True),
+                        models.OrderBy(models.F("id"), descending=True),
+                        name="incident_created",
+                    ),
+                    models.Index(
+                        models.F("tenant"),
+                        models.OrderBy(models.F("created_at"), descending=True),
+                        models.OrderBy(models.F("id"), descending=True),
+                        condition=models.Q(("status", "resolved"), _negated=True),
+                        name="incident_unresolved_created",
+                    ),
+                    models.Index(fields=["tenant", "started_at"], name="incident_started"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("status", "resolved"), _negated=True),
+                        fields=("tenant", "trigger_type", "group_key", "window_start"),
+                        name="incident_unresolved_key",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["open", "acknowledged", "resolved"])),
+                        name="incident_status_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("severity__in", [1, 2, 3, 4])),
+                        name="incident_severity_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("cause_type__in", ["llm_run", "system", "human"])),
+                        name="incident_cause_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "source_type__in",
+                                [
+                                    "alert",
+                                    "failure",
+                                    "violation",
+                                    "cost_anomaly",
+                                    "manual",
+                                    "overflow",
+                                ],
+                            )
+                        ),
+                        name="incident_source_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("resolution_method__in", ["auto", "manual", "rollback"]),
+                                ("resolved_at__isnull", False),
+                                ("status", "resolved"),
+                            ),
+                            models.Q(
+                                models.Q(("status", "resolved"), _negated=True),
+                                ("resolution_method__isnull", True),
+                                ("resolution_type__isnull", True),
+                                ("resolved_at__isnull", True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="incident_resolved_iff_resolved_at",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("resolution_type__isnull", True),
+                            ("resolution_type__in", ["real", "false_positive", "duplicate"]),
+                            _connector="OR",
+                        ),
+                        name="incident_resolution_type_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("status", "acknowledged"), _negated=True),
+                            ("acknowledged_at__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="incident_acknowledged_has_time",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("status", "open"), _negated=True),
+                            ("acknowledged_at__isnull", True),
+                            _connector="OR",
+                        ),
+                        name="incident_open_is_unacknowledged",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("started_at__lte", models.F("last_seen_at"))),
+                        name="incident_span_ordered",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("alerts_count__gte", models.F("calls_affected")),
+                            ("calls_affected__gte", 0),
+                            ("cost_delta_cents__gte", 0),
+                            ("escalation_base__range", (0, models.F("calls_affected"))),
+                        ),
+                        name="incident_counters_sane",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -221,6 +326,31 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-created_at", "-id"],
+                "indexes": [
+                    models.Index(fields=["incident", "created_at", "id"], name="event_timeline")
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "event_type__in",
+                                [
+                                    "opened",
+                                    "escalated",
+                                    "acknowledged",
+                                    "resolved",
+                                    "reopened",
+                                    "assigned",
+                                    "severity_changed",
+                                    "commented",
+                                    "evidence_added",
+                                    "postmortem_started",
+                                ],
+                            )
+                        ),
+                        name="event_type_known",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -296,6 +426,24 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-id"],
+                "indexes": [
+                    models.Index(fields=["incident", "id"], name="alert_incident"),
+                    models.Index(
+                        condition=models.Q(("outcome", 3)),
+                        fields=["incident", "call_id"],
+                        name="alert_overflow_calls",
+                    ),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("incident__isnull", False), ("outcome__in", [1, 2, 3])),
+                            models.Q(("incident__isnull", True), ("outcome", 4)),
+                            _connector="OR",
+                        ),
+                        name="alert_counted_or_prevented",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -406,6 +554,37 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "received",
+                                django.db.models.expressions.CombinedExpression(
+                                    django.db.models.expressions.CombinedExpression(
+                                        django.db.models.expressions.CombinedExpression(
+                                            django.db.models.expressions.CombinedExpression(
+                                                django.db.models.expressions.CombinedExpression(
+                                                    models.F("opened"), "+", models.F("aggregated")
+                                                ),
+                                                "+",
+                                                models.F("overflowed"),
+                                            ),
+                                            "+",
+                                            models.F("prevented"),
+                                        ),
+                                        "+",
+                                        models.F("duplicate"),
+                                    ),
+                                    "+",
+                                    models.F("rejected"),
+                                ),
+                            )
+                        ),
+                        name="tally_adds_up",
+                    )
+                ]
+            },
         ),
         migrations.CreateModel(
             name="Run",
@@ -466,239 +645,19 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-created_at", "-id"],
-            },
-        ),
-        migrations.AddIndex(
-            model_name="incident",
-            index=models.Index(
-                models.F("tenant"),
-                models.OrderBy(models.F("created_at"), descending=True),
-                models.OrderBy(models.F("id"), descending=True),
-                name="incident_created",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="incident",
-            index=models.Index(
-                models.F("tenant"),
-                models.OrderBy(models.F("created_at"), descending=True),
-                models.OrderBy(models.F("id"), descending=True),
-                condition=models.Q(("status", "resolved"), _negated=True),
-                name="incident_unresolved_created",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="incident",
-            index=models.Index(fields=["tenant", "started_at"], name="incident_started"),
-        ),
-        migrations.AddConstraint(
-            model_name="incident",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("status", "resolved"), _negated=True),
-                fields=("tenant", "trigger_type", "group_key", "window_start"),
-                name="incident_unresolved_key",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="incident",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status__in", ["open", "acknowledged", "resolved"])),
-                name="incident_status_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="incident",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("severity__in", [1, 2, 3, 4])), name="incident_severity_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="incident",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("cause_type__in", ["llm_run", "system", "human"])),
-                name="incident_cause_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="incident",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "source_type__in",
-                        ["alert", "failure", "violation", "cost_anomaly", "manual", "overflow"],
-                    )
-                ),
-                name="incident_source_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="incident",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(
-                        ("resolution_method__in", ["auto", "manual", "rollback"]),
-                        ("resolved_at__isnull", False),
-                        ("status", "resolved"),
-                    ),
-                    models.Q(
-                        models.Q(("status", "resolved"), _negated=True),
-                        ("resolution_method__isnull", True),
-                        ("resolution_type__isnull", True),
-                        ("resolved_at__isnull", True),
-                    ),
-                    _connector="OR",
-                ),
-                name="incident_resolved_iff_resolved_at",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="incident",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("resolution_type__isnull", True),
-                    ("resolution_type__in", ["real", "false_positive", "duplicate"]),
-                    _connector="OR",
-                ),
-                name="incident_resolution_type_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="incident",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status", "acknowledged"), _negated=True),
-                    ("acknowledged_at__isnull", False),
-                    _connector="OR",
-                ),
-                name="incident_acknowledged_has_time",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="incident",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("status", "open"), _negated=True),
-                    ("acknowledged_at__isnull", True),
-                    _connector="OR",
-                ),
-                name="incident_open_is_unacknowledged",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="incident",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("started_at__lte", models.F("last_seen_at"))),
-                name="incident_span_ordered",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="incident",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("alerts_count__gte", models.F("calls_affected")),
-                    ("calls_affected__gte", 0),
-                    ("cost_delta_cents__gte", 0),
-                    ("escalation_base__range", (0, models.F("calls_affected"))),
-                ),
-                name="incident_counters_sane",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="event",
-            index=models.Index(fields=["incident", "created_at", "id"], name="event_timeline"),
-        ),
-        migrations.AddConstraint(
-            model_name="event",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "event_type__in",
-                        [
-                            "opened",
-                            "escalated",
-                            "acknowledged",
-                            "resolved",
-                            "reopened",
-                            "assigned",
-                            "severity_changed",
-                            "commented",
-                            "evidence_added",
-                            "postmortem_started",
-                        ],
-                    )
-                ),
-                name="event_type_known",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="alert",
-            index=models.Index(fields=["incident", "id"], name="alert_incident"),
-        ),
-        migrations.AddIndex(
-            model_name="alert",
-            index=models.Index(
-                condition=models.Q(("outcome", 3)),
-                fields=["incident", "call_id"],
-                name="alert_overflow_calls",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="alert",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("incident__isnull", False), ("outcome__in", [1, 2, 3])),
-                    models.Q(("incident__isnull", True), ("outcome", 4)),
-                    _connector="OR",
-                ),
-                name="alert_counted_or_prevented",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="outcometally",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "received",
-                        django.db.models.expressions.CombinedExpression(
-                            django.db.models.expressions.CombinedExpression(
-                                django.db.models.expressions.CombinedExpression(
-                                    django.db.models.expressions.CombinedExpression(
-                                        django.db.models.expressions.CombinedExpression(
-                                            models.F("opened"), "+", models.F("aggregated")
-                                        ),
-                                        "+",
-                                        models.F("overflowed"),
-                                    ),
-                                    "+",
-                                    models.F("prevented"),
-                                ),
-                                "+",
-                                models.F("duplicate"),
-                            ),
-                            "+",
-                            models.F("rejected"),
+                "indexes": [
+                    models.Index(fields=["tenant", "-created_at", "-id"], name="run_created")
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("tenant", "run_id"), name="run_identity"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("status__in", ["running", "succeeded", "failed", "halted", "aborted"])
                         ),
-                    )
-                ),
-                name="tally_adds_up",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="run",
-            index=models.Index(fields=["tenant", "-created_at", "-id"], name="run_created"),
-        ),
-        migrations.AddConstraint(
-            model_name="run",
-            constraint=models.UniqueConstraint(fields=("tenant", "run_id"), name="run_identity"),
-        ),
-        migrations.AddConstraint(
-            model_name="run",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("status__in", ["running", "succeeded", "failed", "halted", "aborted"])
-                ),
-                name="run_status_known",
-            ),
+                        name="run_status_known",
+                    ),
+                ],
+            },
         ),
         *append_only("incidents_event"),
         # A busy incident's row is updated at every alert: room on its page keeps that cheap.

@@ -61,6 +61,22 @@ class Migration(migrations.Migration):
                 ("calls", models.BigIntegerField(default=0)),
                 ("cost", models.DecimalField(decimal_places=4, default=0, max_digits=40)),
             ],
+            options={
+                "indexes": [
+                    models.Index(
+                        fields=["tenant", "day"],
+                        include=(
+                            "category",
+                            "resolution_method",
+                            "incidents",
+                            "resolve_us",
+                            "calls",
+                            "cost",
+                        ),
+                        name="rollup_category_read",
+                    )
+                ]
+            },
         ),
         migrations.CreateModel(
             name="RollupChange",
@@ -88,6 +104,11 @@ class Migration(migrations.Migration):
                 ("cost", models.DecimalField(decimal_places=4, max_digits=30)),
                 ("sign", models.SmallIntegerField()),
             ],
+            options={
+                "indexes": [
+                    models.Index(fields=["tenant", "started_at"], name="rollup_change_started")
+                ]
+            },
         ),
         migrations.CreateModel(
             name="RollupDay",
@@ -223,6 +244,29 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-severity"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("tenant", "severity"), name="target_identity"),
+                    models.CheckConstraint(
+                        condition=models.Q(("severity__in", [1, 2, 3, 4])),
+                        name="target_severity_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("acknowledge_seconds__isnull", True),
+                            ("acknowledge_seconds__gte", 1),
+                            _connector="OR",
+                        ),
+                        name="target_acknowledge_positive",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("resolve_seconds__isnull", True),
+                            ("resolve_seconds__gte", 1),
+                            _connector="OR",
+                        ),
+                        name="target_resolve_positive",
+                    ),
+                ],
             },
         ),
         migrations.AddField(
@@ -294,57 +338,6 @@ class Migration(migrations.Migration):
                 fields=["tenant", "resolve_us"],
                 include=("started_at", "severity"),
                 name="incident_resolve_time",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="rollupchange",
-            index=models.Index(fields=["tenant", "started_at"], name="rollup_change_started"),
-        ),
-        migrations.AddConstraint(
-            model_name="severitytarget",
-            constraint=models.UniqueConstraint(
-                fields=("tenant", "severity"), name="target_identity"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="severitytarget",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("severity__in", [1, 2, 3, 4])), name="target_severity_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="severitytarget",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("acknowledge_seconds__isnull", True),
-                    ("acknowledge_seconds__gte", 1),
-                    _connector="OR",
-                ),
-                name="target_acknowledge_positive",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="severitytarget",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("resolve_seconds__isnull", True), ("resolve_seconds__gte", 1), _connector="OR"
-                ),
-                name="target_resolve_positive",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="rollupcategory",
-            index=models.Index(
-                fields=["tenant", "day"],
-                include=(
-                    "category",
-                    "resolution_method",
-                    "incidents",
-                    "resolve_us",
-                    "calls",
-                    "cost",
-                ),
-                name="rollup_category_read",
             ),
         ),
         migrations.RunSQL(documents.CREATE_FOUND, documents.DROP_FOUND),

@@ -98,10 +98,62 @@ class Migration(migrations.Migration):
                         null=True,
                     ),
                 ),
+                (
+                    "incident",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="cost_anomalies",
+                        to="incidents.incident",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenancy.tenant",
+                    ),
+                ),
             ],
             options={
                 "verbose_name_plural": "cost anomalies",
                 "ordering": ["-created_at", "-id"],
+                "indexes": [
+                    models.Index(
+                        fields=["tenant", "-created_at", "-id"], name="cost_anomaly_created"
+                    ),
+                    models.Index(
+                        condition=models.Q(("run_id__isnull", False)),
+                        fields=["tenant", "run_id"],
+                        name="cost_anomaly_run",
+                    ),
+                    models.Index(
+                        condition=models.Q(("incident__isnull", False)),
+                        fields=["incident"],
+                        name="cost_anomaly_incident",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("tenant", "anomaly_id"), name="cost_anomaly_identity"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("severity__in", [1, 2, 3, 4])),
+                        name="cost_anomaly_severity_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("incident__isnull", True), ("outcome__isnull", True)),
+                            models.Q(("incident__isnull", True), ("outcome", 4)),
+                            models.Q(("incident__isnull", False), ("outcome__in", [1, 2, 3])),
+                            _connector="OR",
+                        ),
+                        name="cost_anomaly_counted_or_prevented",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -122,9 +174,36 @@ class Migration(migrations.Migration):
                 ("tokens", models.BigIntegerField(null=True)),
                 ("cost_cents", models.DecimalField(decimal_places=4, max_digits=16)),
                 ("created_at", models.DateTimeField()),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenancy.tenant",
+                    ),
+                ),
             ],
             options={
                 "ordering": ["-created_at", "-id"],
+                "indexes": [
+                    models.Index(
+                        fields=["tenant", "-created_at", "-id"], name="cost_record_created"
+                    ),
+                    models.Index(
+                        condition=models.Q(("run_id__isnull", False)),
+                        fields=["tenant", "run_id"],
+                        name="cost_record_run",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("tenant", "request_id"), name="cost_record_identity"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("cost_cents__gte", 0)), name="cost_record_not_negative"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -147,10 +226,45 @@ class Migration(migrations.Migration):
                 ("actor", models.CharField(max_length=150, null=True)),
                 ("via", models.CharField(max_length=100)),
                 ("created_at", models.DateTimeField()),
+                (
+                    "incident",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="evidence",
+                        to="incidents.incident",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenancy.tenant",
+                    ),
+                ),
             ],
             options={
                 "verbose_name_plural": "evidence",
                 "ordering": ["-created_at", "-id"],
+                "indexes": [
+                    models.Index(fields=["incident", "created_at", "id"], name="evidence_incident"),
+                    models.Index(
+                        condition=models.Q(("run_id__isnull", False)),
+                        fields=["tenant", "run_id"],
+                        name="evidence_run",
+                    ),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("incident__isnull", False), ("run_id__isnull", False), _connector="OR"
+                        ),
+                        name="evidence_bound",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -205,9 +319,57 @@ class Migration(migrations.Migration):
                         ]
                     ),
                 ),
+                (
+                    "incident",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="failures",
+                        to="incidents.incident",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenancy.tenant",
+                    ),
+                ),
             ],
             options={
                 "ordering": ["-created_at", "-id"],
+                "indexes": [
+                    models.Index(fields=["incident", "created_at", "id"], name="failure_incident"),
+                    models.Index(fields=["tenant", "-created_at", "-id"], name="failure_created"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("tenant", "run_id", "request_id"),
+                        name="failure_identity",
+                        nulls_distinct=False,
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("failure_type__in", ["timeout", "exception", "invalid_output"])
+                        ),
+                        name="failure_type_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("severity__in", [1, 2, 3, 4])),
+                        name="failure_severity_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("incident__isnull", True), ("outcome", 4)),
+                            models.Q(("incident__isnull", False), ("outcome__in", [1, 2, 3])),
+                            _connector="OR",
+                        ),
+                        name="failure_counted_or_prevented",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -227,9 +389,32 @@ class Migration(migrations.Migration):
                 ("policies_checked", models.BigIntegerField()),
                 ("confidence", models.FloatField()),
                 ("created_at", models.DateTimeField()),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenancy.tenant",
+                    ),
+                ),
             ],
             options={
                 "ordering": ["-created_at", "-id"],
+                "indexes": [
+                    models.Index(fields=["tenant", "-created_at", "-id"], name="evaluation_created")
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("tenant", "run_id"), name="evaluation_identity"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("confidence__range", (0, 1)), ("policies_checked__gte", 0)
+                        ),
+                        name="evaluation_in_range",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -280,9 +465,47 @@ class Migration(migrations.Migration):
                 ("source_incident_id", models.UUIDField(blank=True, editable=False, null=True)),
                 ("created_at", models.DateTimeField(editable=False)),
                 ("updated_at", models.DateTimeField(editable=False)),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenancy.tenant",
+                    ),
+                ),
             ],
             options={
                 "ordering": ["-created_at", "-id"],
+                "indexes": [
+                    models.Index(fields=["tenant", "-created_at", "-id"], name="rule_created"),
+                    models.Index(
+                        condition=models.Q(("is_active", True)),
+                        fields=["tenant"],
+                        name="rule_in_force",
+                    ),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("trigger_type__isnull", False),
+                            ("error_code__isnull", False),
+                            ("category__isnull", False),
+                            ("agent_id__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="rule_matches_something",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("mode__in", ["shadow", "active"])),
+                        name="rule_mode_known",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("source_proposal_id__isnull", False)),
+                        fields=("tenant", "source_proposal_id"),
+                        name="rule_once_per_proposal",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -321,9 +544,59 @@ class Migration(migrations.Migration):
                 ),
                 ("occurred_at", models.DateTimeField()),
                 ("created_at", models.DateTimeField()),
+                (
+                    "incident",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="preventions",
+                        to="incidents.incident",
+                    ),
+                ),
+                (
+                    "rule",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="preventions",
+                        to="incidents.policyrule",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenancy.tenant",
+                    ),
+                ),
             ],
             options={
                 "ordering": ["-created_at", "-id"],
+                "indexes": [
+                    models.Index(
+                        fields=["tenant", "-created_at", "-id"], name="prevention_created"
+                    ),
+                    models.Index(fields=["rule", "-created_at", "-id"], name="prevention_rule"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("tenant", "alert_key"), name="prevention_identity"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("incident__isnull", True), ("mode", "active")),
+                            models.Q(("incident__isnull", False), ("mode", "shadow")),
+                            _connector="OR",
+                        ),
+                        name="prevention_mode",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -372,9 +645,34 @@ class Migration(migrations.Migration):
                 ("actor", models.CharField(max_length=150, null=True)),
                 ("via", models.CharField(max_length=100)),
                 ("created_at", models.DateTimeField()),
+                (
+                    "rule",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="revisions",
+                        to="incidents.policyrule",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenancy.tenant",
+                    ),
+                ),
             ],
             options={
                 "ordering": ["-created_at", "-id"],
+                "indexes": [
+                    models.Index(fields=["tenant", "created_at"], name="rule_revision_created")
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("tenant", "rule", "number"), name="rule_revision_identity"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -411,9 +709,31 @@ class Migration(migrations.Migration):
                 ("violation_timestamp", models.DateTimeField(blank=True, null=True)),
                 ("created_at", models.DateTimeField()),
                 ("updated_at", models.DateTimeField()),
+                (
+                    "incident",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="traces",
+                        to="incidents.incident",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenancy.tenant",
+                    ),
+                ),
             ],
             options={
                 "ordering": ["-created_at", "-id"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("tenant", "run_id"), name="trace_identity")
+                ],
             },
         ),
         migrations.CreateModel(
@@ -463,6 +783,16 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["step_index"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("content__isnull", True), ("sha256__isnull", True)),
+                            models.Q(("content__isnull", False), ("sha256__isnull", False)),
+                            _connector="OR",
+                        ),
+                        name="step_content_hashed",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -505,9 +835,52 @@ class Migration(migrations.Migration):
                         ]
                     ),
                 ),
+                (
+                    "incident",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="violations",
+                        to="incidents.incident",
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="tenancy.tenant",
+                    ),
+                ),
             ],
             options={
                 "ordering": ["-created_at", "-id"],
+                "indexes": [
+                    models.Index(
+                        fields=["incident", "created_at", "id"], name="violation_incident"
+                    ),
+                    models.Index(fields=["tenant", "-created_at", "-id"], name="violation_created"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("tenant", "run_id", "policy_id", "rule_id"),
+                        name="violation_identity",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("severity__in", [1, 2, 3, 4])),
+                        name="violation_severity_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("incident__isnull", True), ("outcome", 4)),
+                            models.Q(("incident__isnull", False), ("outcome__in", [1, 2, 3])),
+                            _connector="OR",
+                        ),
+                        name="violation_counted_or_prevented",
+                    ),
+                ],
             },
         ),
         migrations.AddField(
@@ -536,79 +909,6 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddField(
-            model_name="costanomaly",
-            name="incident",
-            field=models.ForeignKey(
-                db_index=False,
-                null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="cost_anomalies",
-                to="incidents.incident",
-            ),
-        ),
-        migrations.AddField(
-            model_name="costanomaly",
-            name="tenant",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="tenancy.tenant",
-            ),
-        ),
-        migrations.AddField(
-            model_name="costrecord",
-            name="tenant",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="tenancy.tenant",
-            ),
-        ),
-        migrations.AddField(
-            model_name="evidence",
-            name="incident",
-            field=models.ForeignKey(
-                db_index=False,
-                null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="evidence",
-                to="incidents.incident",
-            ),
-        ),
-        migrations.AddField(
-            model_name="evidence",
-            name="tenant",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="tenancy.tenant",
-            ),
-        ),
-        migrations.AddField(
-            model_name="failure",
-            name="incident",
-            field=models.ForeignKey(
-                db_index=False,
-                null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="failures",
-                to="incidents.incident",
-            ),
-        ),
-        migrations.AddField(
-            model_name="failure",
-            name="tenant",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="tenancy.tenant",
-            ),
-        ),
-        migrations.AddField(
             model_name="evidence",
             name="failure",
             field=models.ForeignKey(
@@ -620,121 +920,6 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddField(
-            model_name="policyevaluation",
-            name="tenant",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="tenancy.tenant",
-            ),
-        ),
-        migrations.AddField(
-            model_name="policyrule",
-            name="tenant",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="tenancy.tenant",
-            ),
-        ),
-        migrations.AddField(
-            model_name="prevention",
-            name="incident",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_index=False,
-                null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="preventions",
-                to="incidents.incident",
-            ),
-        ),
-        migrations.AddField(
-            model_name="prevention",
-            name="rule",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="preventions",
-                to="incidents.policyrule",
-            ),
-        ),
-        migrations.AddField(
-            model_name="prevention",
-            name="tenant",
-            field=models.ForeignKey(
-                db_constraint=False,
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="tenancy.tenant",
-            ),
-        ),
-        migrations.AddField(
-            model_name="rulerevision",
-            name="rule",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="revisions",
-                to="incidents.policyrule",
-            ),
-        ),
-        migrations.AddField(
-            model_name="rulerevision",
-            name="tenant",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="tenancy.tenant",
-            ),
-        ),
-        migrations.AddField(
-            model_name="trace",
-            name="incident",
-            field=models.ForeignKey(
-                blank=True,
-                null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="traces",
-                to="incidents.incident",
-            ),
-        ),
-        migrations.AddField(
-            model_name="trace",
-            name="tenant",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="tenancy.tenant",
-            ),
-        ),
-        migrations.AddField(
-            model_name="violation",
-            name="incident",
-            field=models.ForeignKey(
-                db_index=False,
-                null=True,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="violations",
-                to="incidents.incident",
-            ),
-        ),
-        migrations.AddField(
-            model_name="violation",
-            name="tenant",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.PROTECT,
-                related_name="+",
-                to="tenancy.tenant",
-            ),
-        ),
-        migrations.AddField(
             model_name="evidence",
             name="violation",
             field=models.ForeignKey(
@@ -743,275 +928,6 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.PROTECT,
                 related_name="evidence",
                 to="incidents.violation",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="costanomaly",
-            index=models.Index(
-                fields=["tenant", "-created_at", "-id"], name="cost_anomaly_created"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="costanomaly",
-            index=models.Index(
-                condition=models.Q(("run_id__isnull", False)),
-                fields=["tenant", "run_id"],
-                name="cost_anomaly_run",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="costanomaly",
-            index=models.Index(
-                condition=models.Q(("incident__isnull", False)),
-                fields=["incident"],
-                name="cost_anomaly_incident",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="costanomaly",
-            constraint=models.UniqueConstraint(
-                fields=("tenant", "anomaly_id"), name="cost_anomaly_identity"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="costanomaly",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("severity__in", [1, 2, 3, 4])),
-                name="cost_anomaly_severity_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="costanomaly",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("incident__isnull", True), ("outcome__isnull", True)),
-                    models.Q(("incident__isnull", True), ("outcome", 4)),
-                    models.Q(("incident__isnull", False), ("outcome__in", [1, 2, 3])),
-                    _connector="OR",
-                ),
-                name="cost_anomaly_counted_or_prevented",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="costrecord",
-            index=models.Index(fields=["tenant", "-created_at", "-id"], name="cost_record_created"),
-        ),
-        migrations.AddIndex(
-            model_name="costrecord",
-            index=models.Index(
-                condition=models.Q(("run_id__isnull", False)),
-                fields=["tenant", "run_id"],
-                name="cost_record_run",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="costrecord",
-            constraint=models.UniqueConstraint(
-                fields=("tenant", "request_id"), name="cost_record_identity"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="costrecord",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("cost_cents__gte", 0)), name="cost_record_not_negative"
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="failure",
-            index=models.Index(fields=["incident", "created_at", "id"], name="failure_incident"),
-        ),
-        migrations.AddIndex(
-            model_name="failure",
-            index=models.Index(fields=["tenant", "-created_at", "-id"], name="failure_created"),
-        ),
-        migrations.AddConstraint(
-            model_name="failure",
-            constraint=models.UniqueConstraint(
-                fields=("tenant", "run_id", "request_id"),
-                name="failure_identity",
-                nulls_distinct=False,
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="failure",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("failure_type__in", ["timeout", "exception", "invalid_output"])
-                ),
-                name="failure_type_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="failure",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("severity__in", [1, 2, 3, 4])), name="failure_severity_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="failure",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("incident__isnull", True), ("outcome", 4)),
-                    models.Q(("incident__isnull", False), ("outcome__in", [1, 2, 3])),
-                    _connector="OR",
-                ),
-                name="failure_counted_or_prevented",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="policyevaluation",
-            index=models.Index(fields=["tenant", "-created_at", "-id"], name="evaluation_created"),
-        ),
-        migrations.AddConstraint(
-            model_name="policyevaluation",
-            constraint=models.UniqueConstraint(
-                fields=("tenant", "run_id"), name="evaluation_identity"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="policyevaluation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("confidence__range", (0, 1)), ("policies_checked__gte", 0)),
-                name="evaluation_in_range",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="policyrule",
-            index=models.Index(fields=["tenant", "-created_at", "-id"], name="rule_created"),
-        ),
-        migrations.AddIndex(
-            model_name="policyrule",
-            index=models.Index(
-                condition=models.Q(("is_active", True)), fields=["tenant"], name="rule_in_force"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="policyrule",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("trigger_type__isnull", False),
-                    ("error_code__isnull", False),
-                    ("category__isnull", False),
-                    ("agent_id__isnull", False),
-                    _connector="OR",
-                ),
-                name="rule_matches_something",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="policyrule",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("mode__in", ["shadow", "active"])), name="rule_mode_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="policyrule",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("source_proposal_id__isnull", False)),
-                fields=("tenant", "source_proposal_id"),
-                name="rule_once_per_proposal",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="prevention",
-            index=models.Index(fields=["tenant", "-created_at", "-id"], name="prevention_created"),
-        ),
-        migrations.AddIndex(
-            model_name="prevention",
-            index=models.Index(fields=["rule", "-created_at", "-id"], name="prevention_rule"),
-        ),
-        migrations.AddConstraint(
-            model_name="prevention",
-            constraint=models.UniqueConstraint(
-                fields=("tenant", "alert_key"), name="prevention_identity"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="prevention",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("incident__isnull", True), ("mode", "active")),
-                    models.Q(("incident__isnull", False), ("mode", "shadow")),
-                    _connector="OR",
-                ),
-                name="prevention_mode",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="rulerevision",
-            index=models.Index(fields=["tenant", "created_at"], name="rule_revision_created"),
-        ),
-        migrations.AddConstraint(
-            model_name="rulerevision",
-            constraint=models.UniqueConstraint(
-                fields=("tenant", "rule", "number"), name="rule_revision_identity"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="trace",
-            constraint=models.UniqueConstraint(fields=("tenant", "run_id"), name="trace_identity"),
-        ),
-        migrations.AddConstraint(
-            model_name="step",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("content__isnull", True), ("sha256__isnull", True)),
-                    models.Q(("content__isnull", False), ("sha256__isnull", False)),
-                    _connector="OR",
-                ),
-                name="step_content_hashed",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="violation",
-            index=models.Index(fields=["incident", "created_at", "id"], name="violation_incident"),
-        ),
-        migrations.AddIndex(
-            model_name="violation",
-            index=models.Index(fields=["tenant", "-created_at", "-id"], name="violation_created"),
-        ),
-        migrations.AddConstraint(
-            model_name="violation",
-            constraint=models.UniqueConstraint(
-                fields=("tenant", "run_id", "policy_id", "rule_id"), name="violation_identity"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="violation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("severity__in", [1, 2, 3, 4])), name="violation_severity_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="violation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("incident__isnull", True), ("outcome", 4)),
-                    models.Q(("incident__isnull", False), ("outcome__in", [1, 2, 3])),
-                    _connector="OR",
-                ),
-                name="violation_counted_or_prevented",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="evidence",
-            index=models.Index(fields=["incident", "created_at", "id"], name="evidence_incident"),
-        ),
-        migrations.AddIndex(
-            model_name="evidence",
-            index=models.Index(
-                condition=models.Q(("run_id__isnull", False)),
-                fields=["tenant", "run_id"],
-                name="evidence_run",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="evidence",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("incident__isnull", False), ("run_id__isnull", False), _connector="OR"
-                ),
-                name="evidence_bound",
             ),
         ),
         migrations.AddConstraint(

@@ -188,6 +188,29 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-created_at", "-id"],
+                "indexes": [
+                    models.Index(fields=["tenant", "-created_at", "-id"], name="webhook_created")
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "events__contained_by",
+                                ["opened", "escalated", "acknowledged", "resolved", "overflowed"],
+                            ),
+                            ("events__len__gte", 1),
+                        ),
+                        name="webhook_events_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("min_severity__isnull", True),
+                            ("min_severity__in", [1, 2, 3, 4]),
+                            _connector="OR",
+                        ),
+                        name="webhook_severity_known",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -275,6 +298,47 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name_plural": "webhook deliveries",
                 "ordering": ["-created_at", "-id"],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("status", "pending")),
+                        fields=["next_attempt_at"],
+                        name="delivery_due",
+                    ),
+                    models.Index(fields=["endpoint", "-created_at", "-id"], name="delivery_log"),
+                    models.Index(
+                        condition=models.Q(("finished_at__isnull", False)),
+                        fields=["finished_at"],
+                        name="delivery_finished",
+                    ),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "kind__in",
+                                ["opened", "escalated", "acknowledged", "resolved", "overflowed"],
+                            )
+                        ),
+                        name="delivery_kind_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("finished_at__isnull", True),
+                                ("next_attempt_at__isnull", False),
+                                ("status", "pending"),
+                            ),
+                            models.Q(
+                                ("finished_at__isnull", False),
+                                ("next_attempt_at__isnull", True),
+                                ("status__in", ["delivered", "failed"]),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="delivery_pending_iff_due",
+                    ),
+                    models.UniqueConstraint(fields=("endpoint", "event"), name="delivery_identity"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -321,88 +385,6 @@ class Migration(migrations.Migration):
                     models.Index(fields=["delivery", "-created_at", "-id"], name="attempt_log")
                 ],
             },
-        ),
-        migrations.AddIndex(
-            model_name="webhookendpoint",
-            index=models.Index(fields=["tenant", "-created_at", "-id"], name="webhook_created"),
-        ),
-        migrations.AddConstraint(
-            model_name="webhookendpoint",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "events__contained_by",
-                        ["opened", "escalated", "acknowledged", "resolved", "overflowed"],
-                    ),
-                    ("events__len__gte", 1),
-                ),
-                name="webhook_events_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="webhookendpoint",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("min_severity__isnull", True),
-                    ("min_severity__in", [1, 2, 3, 4]),
-                    _connector="OR",
-                ),
-                name="webhook_severity_known",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="webhookdelivery",
-            index=models.Index(
-                condition=models.Q(("status", "pending")),
-                fields=["next_attempt_at"],
-                name="delivery_due",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="webhookdelivery",
-            index=models.Index(fields=["endpoint", "-created_at", "-id"], name="delivery_log"),
-        ),
-        migrations.AddIndex(
-            model_name="webhookdelivery",
-            index=models.Index(
-                condition=models.Q(("finished_at__isnull", False)),
-                fields=["finished_at"],
-                name="delivery_finished",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="webhookdelivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("kind__in", ["opened", "escalated", "acknowledged", "resolved", "overflowed"])
-                ),
-                name="delivery_kind_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="webhookdelivery",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(
-                        ("finished_at__isnull", True),
-                        ("next_attempt_at__isnull", False),
-                        ("status", "pending"),
-                    ),
-                    models.Q(
-                        ("finished_at__isnull", False),
-                        ("next_attempt_at__isnull", True),
-                        ("status__in", ["delivered", "failed"]),
-                    ),
-                    _connector="OR",
-                ),
-                name="delivery_pending_iff_due",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="webhookdelivery",
-            constraint=models.UniqueConstraint(
-                fields=("endpoint", "event"), name="delivery_identity"
-            ),
         ),
         migrations.RunSQL(webhook.CREATE_OUTBOX, webhook.DROP_OUTBOX),
         *isolate(

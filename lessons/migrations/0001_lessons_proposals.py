@@ -115,6 +115,76 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-created_at", "-id"],
+                "indexes": [
+                    models.Index(fields=["tenant", "-created_at", "-id"], name="lesson_created"),
+                    models.Index(
+                        condition=models.Q(
+                            ("lesson_type", "failure"), ("status__in", ["pending", "deferred"])
+                        ),
+                        fields=["created_at"],
+                        name="lesson_open_failure",
+                    ),
+                    models.Index(
+                        condition=models.Q(("status", "deferred")),
+                        fields=["deferred_until"],
+                        name="lesson_deferred",
+                    ),
+                    models.Index(
+                        condition=models.Q(("incident__isnull", False)),
+                        fields=["incident"],
+                        name="lesson_incident",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("tenant", "lesson_type", "source"), name="lesson_identity"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("lesson_type__in", ["failure", "near_threshold", "critical_success"])
+                        ),
+                        name="lesson_type_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "status__in",
+                                ["pending", "deferred", "dismissed", "converted_to_draft"],
+                            )
+                        ),
+                        name="lesson_status_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("severity__isnull", True),
+                            ("severity__in", [1, 2, 3, 4]),
+                            _connector="OR",
+                        ),
+                        name="lesson_severity_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("deferred_until__isnull", False), ("status", "deferred")),
+                            models.Q(
+                                models.Q(("status", "deferred"), _negated=True),
+                                ("deferred_until__isnull", True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="lesson_deferred_iff_until",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("dismissed_reason__isnull", False), ("status", "dismissed")),
+                            models.Q(
+                                models.Q(("status", "dismissed"), _negated=True),
+                                ("dismissed_reason__isnull", True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="lesson_dismissed_iff_reason",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -210,6 +280,90 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-created_at", "-id"],
+                "indexes": [
+                    models.Index(fields=["tenant", "-created_at", "-id"], name="proposal_created"),
+                    models.Index(
+                        condition=models.Q(("incident__isnull", False)),
+                        fields=["incident"],
+                        name="proposal_incident",
+                    ),
+                    models.Index(
+                        condition=models.Q(("lesson__isnull", False)),
+                        fields=["lesson"],
+                        name="proposal_lesson",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("status", "draft")),
+                        fields=("incident",),
+                        name="proposal_one_draft_of_incident",
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("status", "draft")),
+                        fields=("lesson",),
+                        name="proposal_one_draft_of_lesson",
+                    ),
+                    models.UniqueConstraint(fields=("rule_id",), name="proposal_rule"),
+                    models.CheckConstraint(
+                        condition=models.Q(("status__in", ["draft", "approved", "rejected"])),
+                        name="proposal_status_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "kind__in",
+                                [
+                                    "timeout_policy",
+                                    "crash_recovery_policy",
+                                    "cost_cap_policy",
+                                    "rate_limit_policy",
+                                    "retry_policy",
+                                    "failure_pattern_policy",
+                                ],
+                            )
+                        ),
+                        name="proposal_kind_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("decided_at__isnull", True),
+                                ("decided_by__isnull", True),
+                                ("status", "draft"),
+                            ),
+                            models.Q(
+                                models.Q(("status", "draft"), _negated=True),
+                                ("decided_at__isnull", False),
+                                ("decided_by__isnull", False),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="proposal_decided_by_somebody",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("rejected_reason__isnull", False), ("status", "rejected")),
+                            models.Q(
+                                models.Q(("status", "rejected"), _negated=True),
+                                ("rejected_reason__isnull", True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="proposal_rejected_iff_reason",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("rule_id__isnull", False), ("status", "approved")),
+                            models.Q(
+                                models.Q(("status", "approved"), _negated=True),
+                                ("rule_id__isnull", True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="proposal_approved_iff_rule",
+                    ),
+                ],
             },
         ),
         migrations.AddField(
@@ -276,6 +430,20 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["created_at", "id"],
                 "abstract": False,
+                "indexes": [
+                    models.Index(fields=["proposal", "created_at", "id"], name="proposal_history")
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "event_type__in",
+                                ["drafted", "linked", "amended", "approved", "rejected"],
+                            )
+                        ),
+                        name="proposal_event_known",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -398,209 +566,6 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.AddIndex(
-            model_name="proposal",
-            index=models.Index(fields=["tenant", "-created_at", "-id"], name="proposal_created"),
-        ),
-        migrations.AddIndex(
-            model_name="proposal",
-            index=models.Index(
-                condition=models.Q(("incident__isnull", False)),
-                fields=["incident"],
-                name="proposal_incident",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="proposal",
-            index=models.Index(
-                condition=models.Q(("lesson__isnull", False)),
-                fields=["lesson"],
-                name="proposal_lesson",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="proposal",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("status", "draft")),
-                fields=("incident",),
-                name="proposal_one_draft_of_incident",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="proposal",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("status", "draft")),
-                fields=("lesson",),
-                name="proposal_one_draft_of_lesson",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="proposal",
-            constraint=models.UniqueConstraint(fields=("rule_id",), name="proposal_rule"),
-        ),
-        migrations.AddConstraint(
-            model_name="proposal",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("status__in", ["draft", "approved", "rejected"])),
-                name="proposal_status_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="proposal",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    (
-                        "kind__in",
-                        [
-                            "timeout_policy",
-                            "crash_recovery_policy",
-                            "cost_cap_policy",
-                            "rate_limit_policy",
-                            "retry_policy",
-                            "failure_pattern_policy",
-                        ],
-                    )
-                ),
-                name="proposal_kind_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="proposal",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(
-                        ("decided_at__isnull", True),
-                        ("decided_by__isnull", True),
-                        ("status", "draft"),
-                    ),
-                    models.Q(
-                        models.Q(("status", "draft"), _negated=True),
-                        ("decided_at__isnull", False),
-                        ("decided_by__isnull", False),
-                    ),
-                    _connector="OR",
-                ),
-                name="proposal_decided_by_somebody",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="proposal",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("rejected_reason__isnull", False), ("status", "rejected")),
-                    models.Q(
-                        models.Q(("status", "rejected"), _negated=True),
-                        ("rejected_reason__isnull", True),
-                    ),
-                    _connector="OR",
-                ),
-                name="proposal_rejected_iff_reason",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="proposal",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("rule_id__isnull", False), ("status", "approved")),
-                    models.Q(
-                        models.Q(("status", "approved"), _negated=True), ("rule_id__isnull", True)
-                    ),
-                    _connector="OR",
-                ),
-                name="proposal_approved_iff_rule",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="lesson",
-            index=models.Index(fields=["tenant", "-created_at", "-id"], name="lesson_created"),
-        ),
-        migrations.AddIndex(
-            model_name="lesson",
-            index=models.Index(
-                condition=models.Q(
-                    ("lesson_type", "failure"), ("status__in", ["pending", "deferred"])
-                ),
-                fields=["created_at"],
-                name="lesson_open_failure",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="lesson",
-            index=models.Index(
-                condition=models.Q(("status", "deferred")),
-                fields=["deferred_until"],
-                name="lesson_deferred",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="lesson",
-            index=models.Index(
-                condition=models.Q(("incident__isnull", False)),
-                fields=["incident"],
-                name="lesson_incident",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="lesson",
-            constraint=models.UniqueConstraint(
-                fields=("tenant", "lesson_type", "source"), name="lesson_identity"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="lesson",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("lesson_type__in", ["failure", "near_threshold", "critical_success"])
-                ),
-                name="lesson_type_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="lesson",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("status__in", ["pending", "deferred", "dismissed", "converted_to_draft"])
-                ),
-                name="lesson_status_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="lesson",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("severity__isnull", True), ("severity__in", [1, 2, 3, 4]), _connector="OR"
-                ),
-                name="lesson_severity_known",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="lesson",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("deferred_until__isnull", False), ("status", "deferred")),
-                    models.Q(
-                        models.Q(("status", "deferred"), _negated=True),
-                        ("deferred_until__isnull", True),
-                    ),
-                    _connector="OR",
-                ),
-                name="lesson_deferred_iff_until",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="lesson",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("dismissed_reason__isnull", False), ("status", "dismissed")),
-                    models.Q(
-                        models.Q(("status", "dismissed"), _negated=True),
-                        ("dismissed_reason__isnull", True),
-                    ),
-                    _connector="OR",
-                ),
-                name="lesson_dismissed_iff_reason",
-            ),
-        ),
         migrations.AddConstraint(
             model_name="lesson",
             constraint=models.CheckConstraint(
@@ -613,19 +578,6 @@ class Migration(migrations.Migration):
                     _connector="OR",
                 ),
                 name="lesson_converted_iff_proposal",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="proposalevent",
-            index=models.Index(fields=["proposal", "created_at", "id"], name="proposal_history"),
-        ),
-        migrations.AddConstraint(
-            model_name="proposalevent",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("event_type__in", ["drafted", "linked", "amended", "approved", "rejected"])
-                ),
-                name="proposal_event_known",
             ),
         ),
     ]
