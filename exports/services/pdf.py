@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
@@ -28,8 +28,9 @@ FALLBACK_NOTICE = (
     "fonts of this document. The exact text is in the attached JSON."
 )
 
-# A compiler keeps what it parsed between documents, and takes one document at a time.
-_turn = threading.Lock()
+# A compiler keeps what it parsed between documents, and takes one document at a time. One thread
+# sets them all: each that did so would keep tens of megabytes of an allocator's arena of its own.
+_press = ThreadPoolExecutor(max_workers=1, thread_name_prefix="press")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +67,16 @@ def _set(
 ) -> bytes:
     shown = json.dumps(view, ensure_ascii=False)
     intricate = "yes" if text.is_intricate(shown) else "no"
-    with _turn:
-        content = _compiler(kind).compile(
+
+    def press() -> object:
+        return _compiler(kind).compile(
             format="pdf",
             sys_inputs={"view": shown, "bundle": document, "intricate": intricate},
             pdf_standards=[standard],  # type: ignore[list-item]
             timestamp=at,
         )
-    return cast(bytes, content)
+
+    return cast(bytes, _press.submit(press).result())
 
 
 @functools.cache

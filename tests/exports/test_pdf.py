@@ -3,7 +3,9 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -63,6 +65,23 @@ def test_render_gives_the_same_bytes_every_time(kind: str) -> None:
     pdf._compiler.cache_clear()
     again, _ = rendered(bundles.KINDS[kind]())
     assert first.content == again.content
+
+
+def test_render_sets_what_many_threads_ask_for_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    presses: set[int] = set()
+
+    def compiler(kind: Any, make: Any = pdf._compiler) -> Any:
+        presses.add(threading.get_ident())
+        return make(kind)
+
+    monkeypatch.setattr(pdf, "_compiler", compiler)
+    made = [bundles.KINDS[kind]() for kind in bundles.KINDS]
+    alone = [rendered(bundle)[0].content for bundle in made]
+    with ThreadPoolExecutor(6) as pool:
+        together = [done.content for done, _ in pool.map(rendered, made * 2)]
+    assert together == alone * 2
+    assert len(presses) == 1
+    assert threading.get_ident() not in presses
 
 
 @needs_pdftotext
