@@ -58,14 +58,14 @@ class Command(BaseCommand):
         batches = _batches(file, batch_size)
         # What the database has answered is not to wait long for the thread that reads ahead.
         sys.setswitchinterval(0.001)
-        with _progress() as advance, ThreadPoolExecutor(1) as reader:
+        with _durable_at_the_end(), _progress() as advance, ThreadPoolExecutor(1) as reader:
             # Reading and checking a batch overlaps with folding in the one before it.
             ahead = reader.submit(_read, batches, owner)
             while (read := ahead.result()) is not None:
                 ahead = reader.submit(_read, batches, owner)
                 for complaint in read.complaints:
                     self.stderr.write(complaint)
-                absorbed = aggregation.fold(read.batch, via="aggregate")
+                absorbed = aggregation.fold(read.batch, via="aggregate", durable=False)
                 for outcome, count in absorbed.counts.items():
                     counts[outcome] += count
                 advance(absorbed.received)
@@ -133,6 +133,15 @@ def _batches(file: str, size: int) -> Iterator[_Lines]:
             raise CommandError(f"{file} cannot be read after line {number}: {error}") from error
         if lines.texts:
             yield lines
+
+
+@contextmanager
+def _durable_at_the_end() -> Iterator[None]:
+    """Nothing is told before this ends, so no batch has to wait for the disk by itself."""
+    try:
+        yield
+    finally:
+        aggregation.make_durable()
 
 
 @contextmanager

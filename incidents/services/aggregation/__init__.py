@@ -1,6 +1,7 @@
 """Replaces the incident aggregator: one door that folds every report into an incident.
 
-``absorb`` takes a batch (``prepare`` and ``fold`` are its halves, for who wants to overlap them),
+``absorb`` takes a batch (``prepare`` and ``fold`` are its halves, for who wants to overlap them;
+``make_durable`` waits for the disk once for many),
 ``absorb_one`` a single report, together with others that come at the same time; ``resolve_stale``
 ends what went quiet; ``reject`` counts what was refused before it got here.
 """
@@ -11,6 +12,7 @@ from incidents.services.aggregation.absorbing import (
     absorb,
     alert_key,
     fold,
+    make_durable,
     prepare,
     reject,
 )
@@ -25,6 +27,7 @@ __all__ = [
     "absorb_one",
     "alert_key",
     "fold",
+    "make_durable",
     "prepare",
     "reject",
     "resolve_stale",

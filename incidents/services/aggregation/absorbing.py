@@ -14,6 +14,7 @@ from uuid import UUID
 
 from config import clock
 from config.database.columns import Columns, ColumnType, are_equal, microseconds
+from config.database.statements import run
 from config.tenancy import scope
 from config.tenancy.models import AggregationConfig, Tenant
 from incidents import facts
@@ -167,16 +168,29 @@ def _prepare(
     )
 
 
-def fold(batch: Batch, *, via: str = "aggregation") -> Absorbed:
-    """Folds a prepared batch in; see :func:`absorb`."""
+def fold(batch: Batch, *, via: str = "aggregation", durable: bool = True) -> Absorbed:
+    """Folds a prepared batch in; see :func:`absorb`.
+
+    One that is not ``durable`` is committed without waiting for the disk: should the database
+    crash before :func:`make_durable` returns, it may be gone, as if it had never been sent.
+    """
     check_known = len(set(batch.keys)) < len(batch)
     for _ in range(_MAX_ATTEMPTS):
         try:
             with scope.tenant(batch.tenant_id):
+                if not durable:
+                    run("SELECT set_config('synchronous_commit', 'off', true)", [])
                 return _fold(batch, via=via, check_known=check_known)
         except _PlanIsStale:
             check_known = True
     raise RuntimeError("aggregation did not settle")  # pragma: no cover
+
+
+def make_durable() -> None:
+    """Returns when all that was committed before is on disk, waited for or not."""
+    with scope.everything():
+        # A line in the log that means nothing: its commit waits for all the log before it.
+        run("SELECT pg_logical_emit_message(true, 'firebreak', 'durable')", [])
 
 
 def reject(*, tenant: Tenant, count: int = 1) -> None:

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from config.tenancy.models import Tenant
 from incidents.models import Alert, Incident
+from incidents.services import aggregation
+from tests.factories.tenancy import TenantFactory
 from tests.incidents.bad_alerts import BAD_ALERTS, MALFORMED
 from tests.incidents.services.checks import assert_consistent
 
@@ -97,6 +100,35 @@ def test_aggregate_reads_standard_input(tenant: Tenant, monkeypatch: pytest.Monk
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines(3))))
     counts, _, status = run("-", tenant)
     assert (counts["received"], status) == (3, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_aggregate_ends_when_all_is_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = TenantFactory.create()
+    written: list[str] = []
+    fold = aggregation.fold
+
+    def position(function: str) -> str:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {function}()")
+            return str(cursor.fetchone()[0])
+
+    def noted(*args: Any, **options: Any) -> Any:
+        absorbed = fold(*args, **options)
+        written.append(position("pg_current_wal_insert_lsn"))
+        return absorbed
+
+    monkeypatch.setattr(aggregation, "fold", noted)
+    file = tmp_path / "alerts.ndjson"
+    file.write_bytes(lines(6))
+    run(file, tenant, batch_size=2)
+    assert len(written) == 3
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_wal_flush_lsn() >= %s::pg_lsn", [written[-1]])
+        assert cursor.fetchone() == (True,)
+    assert Alert.objects.filter(tenant=tenant).count() == 6
 
 
 def test_aggregate_of_nothing(tenant: Tenant, tmp_path: Path) -> None:
