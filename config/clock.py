@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 import uuid
@@ -50,6 +51,12 @@ def uuid7() -> uuid.UUID:
         | int.from_bytes(os.urandom(8)) >> 2
     )
     return uuid.UUID(int=value)
+
+
+def uuid7s() -> Iterator[uuid.UUID]:
+    """UUIDv7 values of one moment without end, each one more than the one before."""
+    for value in itertools.count(uuid7().int):
+        yield uuid.UUID(int=value)
 
 
 _last = (0, 0)

@@ -262,7 +262,10 @@ class Event(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=clock.uuid7, editable=False)
-    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="+", db_index=False)
+    # Kept by the incident's own foreign key; every incident that is opened would pay for it again.
+    tenant = models.ForeignKey(
+        Tenant, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+    )
     incident = models.ForeignKey(
         Incident, on_delete=models.PROTECT, related_name="events", db_index=False
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -22,16 +23,17 @@ VERSION: Final = "v1"
 _UUID: Final = re.compile(
     r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE
 )
-# A word that a digit is in (req-81f3, 0x7f, 12ms, 2026-01-31T12:00:00Z) names this one case.
-_NUMBERED: Final = re.compile(r"[^\s\"'`(){}\[\]<>,;=]*[0-9][^\s\"'`(){}\[\]<>,;=]*")
-_SPACE: Final = re.compile(r"\s+")
+# A word that a digit is in (req-81f3, 0x7f, 12ms, 2026-01-31T12:00:00Z) names this one case. It
+# is looked for from the beginnings of words alone, and never twice.
+_APART: Final = r"\s\"'`(){}\[\]<>,;="
+_NUMBERED: Final = re.compile(rf"(?<![^{_APART}])[^{_APART}0-9]*+[0-9][^{_APART}]*+")
 
 
+@lru_cache(maxsize=256)
 def normalise(message: str) -> str:
     """The message without what differs from case to case: ids, numbers, case and spacing."""
-    message = _UUID.sub("#", message)
-    message = _NUMBERED.sub("#", message)
-    return _SPACE.sub(" ", message).strip().lower()
+    message = _NUMBERED.sub("#", _UUID.sub("#", message))
+    return " ".join(message.split()).lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

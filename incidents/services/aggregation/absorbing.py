@@ -19,10 +19,9 @@ from config.tenancy import scope
 from config.tenancy.models import AggregationConfig, Tenant
 from incidents import facts
 from incidents.enums import EventType, Outcome, Severity
-from incidents.models import Incident
 from incidents.models.rule import MATCHED
 from incidents.services import matching
-from incidents.services.aggregation import writing
+from incidents.services.aggregation import opening, writing
 from incidents.services.aggregation.routing import (
     Candidate,
     Facts,
@@ -32,7 +31,7 @@ from incidents.services.aggregation.routing import (
     distinct,
 )
 from incidents.services.matching import Match
-from incidents.services.reports import AnyReport, Report, cost
+from incidents.services.reports import AnyReport, Report
 
 _MAX_ATTEMPTS: Final = 100
 _SECOND: Final = 1_000_000
@@ -50,7 +49,7 @@ class Absorbed:
 
     outcomes: list[int] = field(default_factory=list)
     incident_ids: list[UUID | None] = field(default_factory=list)
-    incidents: dict[UUID, Incident] = field(default_factory=dict)
+    incidents: writing.Incidents = field(default_factory=lambda: writing.Incidents({}))
     counts: dict[Outcome, int] = field(default_factory=dict)
 
     @property
@@ -203,13 +202,7 @@ def _fold(batch: Batch, *, via: str, check_known: bool) -> Absorbed:
     if not check_known:
         if not batch.reports:
             return _record_nothing(batch, {})
-        recorded = _record(batch, duplicates=0, via=via)
-        return Absorbed(
-            outcomes=recorded.outcomes,
-            incident_ids=recorded.incident_ids,
-            incidents=recorded.incidents,
-            counts=recorded.counts,
-        )
+        return _record(batch, duplicates=0, via=via)
     first = batch.first()
     known = writing.known_calls(batch.tenant_id, list(first))
     fresh = [place for key, place in first.items() if key not in known]
@@ -230,15 +223,21 @@ def _record_nothing(batch: Batch, known: Mapping[bytes, UUID | None]) -> Absorbe
 def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
     """Records the reports of a batch in which none is known to be a duplicate."""
     router, places, outcomes, matches = _route(batch)
+    deltas = _deltas(batch, places, outcomes)
+    touched: list[writing.Touched] = []
     if router.opened:
-        writing.insert_incidents(
+        touched = opening.insert_incidents(
             batch.tenant_id,
             router.opened,
+            deltas,
             via=via,
             limit=batch.config.incidents_per_hour,
+            received=batch.at,
             # Not batch.at: it must not lie before the lock was had (see writing.await_openings).
             at=clock.now(),
         )
+        for candidate in router.opened:
+            del deltas[candidate]
     counts = {
         Outcome.OPENED: outcomes.count(Outcome.OPENED),
         Outcome.AGGREGATED: outcomes.count(Outcome.AGGREGATED),
@@ -252,25 +251,26 @@ def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
     packed = {place: None if place is None else place.id.bytes for place in set(places)}
     columns.add("incident_id", "uuid", [packed[places[i]] for i in batch.order])
     columns.add("outcome", "smallint", [outcomes[i] for i in batch.order])
-    touched = writing.write_alerts(
+    added_to = writing.write_alerts(
         columns,
         tenant_id=batch.tenant_id,
-        deltas=_deltas(batch, places, outcomes),
+        deltas={place.id: delta for place, delta in deltas.items()},
         counts=counts,
         at=batch.at,
     )
-    if touched is None:
+    if added_to is None:
         raise _PlanIsStale
+    touched += added_to
     if matches:
         _note_preventions(batch, ids, matches)
     _note_escalations(batch, touched, via=via)
     if batch.has_runs:
         _link(batch, places)
-    incidents = {one.incident.pk: one.incident for one in touched}
+    rows = {one.id: one.row for one in touched}
     return Absorbed(
         outcomes=outcomes,
         incident_ids=ids,
-        incidents={id_: incidents[id_] for id_ in dict.fromkeys(p.id for p in router.touched)},
+        incidents=writing.Incidents({place.id: rows[place.id] for place in router.touched}),
         counts=counts,
     )
 
@@ -298,12 +298,13 @@ def _route(
             latest=max(batch.times),
             window=routing_facts.window,
             cooldown=routing_facts.cooldown,
+            spare=routing_facts.incidents_per_hour - len(batch),
             may_open=may_open,
         )
         matches: list[Match | None] = []
         if state.rules_version is not None:
             matches = _match(batch, state.rules_version)
-        router = Router(facts=routing_facts, state=state, new_id=clock.uuid7)
+        router = Router(facts=routing_facts, state=state, new_ids=clock.uuid7s())
         try:
             return router, *_places(batch, router, matches), matches
         except OpeningNeeded:
@@ -359,18 +360,18 @@ def _note_preventions(
 def _note_escalations(batch: Batch, touched: Sequence[writing.Touched], *, via: str) -> None:
     events = [
         (
-            one.incident.pk,
+            one.id,
             EventType.ESCALATED,
             f"Escalated from {Severity(level - 1).label} to {Severity(level).label}: "
             f"{_threshold(level)} calls affected.",
             {"from": Severity(level - 1).label, "to": Severity(level).label},
         )
         for one in touched
-        for level in range(one.severity_before + 1, one.incident.severity + 1)
+        for level in range(one.severity_before + 1, one.severity + 1)
     ]
     if events:
         # An incident that this batch opened was opened later than the batch came.
-        at = max([batch.at, *(one.incident.created_at for one in touched)])
+        at = max([batch.at, *(one.created_at for one in touched)])
         writing.insert_events(batch.tenant_id, events, via=via, at=at)
 
 
@@ -412,9 +413,7 @@ def _with_duplicates(
             known[key] if position is None else recorded.incident_ids[position]
         )
     mentioned = dict.fromkeys(id_ for id_ in answer.incident_ids if id_ is not None)
-    missing = [id_ for id_ in mentioned if id_ not in recorded.incidents]
-    found = recorded.incidents | (Incident.objects.in_bulk(missing) if missing else {})
-    answer.incidents = {id_: found[id_] for id_ in mentioned}
+    answer.incidents = recorded.incidents.among(mentioned)
     return answer
 
 
@@ -442,12 +441,12 @@ def alert_key(*, tenant_id: str, trigger_type: str, call_id: str) -> bytes:
 
 def _deltas(
     batch: Batch, places: Sequence[Candidate | None], outcomes: Sequence[int]
-) -> dict[UUID, writing.Delta]:
+) -> dict[Candidate, writing.Delta]:
     """What each incident gains. Calls of an ordinary incident are distinct by their keys."""
     last = places[0]
     if last is not None and outcomes[0] != Outcome.OVERFLOWED and places.count(last) == len(places):
         return {
-            last.id: writing.Delta(
+            last: writing.Delta(
                 calls=batch.calls,
                 alerts=len(batch),
                 cost=batch.cost,
@@ -455,27 +454,32 @@ def _deltas(
                 last=max(batch.times),
             )
         }
-    members: dict[UUID, list[int]] = {}
-    for index, place in enumerate(places):
+    deltas: dict[Candidate, writing.Delta] = {}
+    overflowed: dict[Candidate, set[str]] = {}
+    for report, place, outcome, at in zip(
+        batch.reports, places, outcomes, batch.times, strict=True
+    ):
         if place is None:
             continue
-        members.setdefault(place.id, []).append(index)
-    deltas = {}
-    for id_, indexes in members.items():
-        reports = [batch.reports[i] for i in indexes]
-        calls = [r.call_id for r in reports if r.call_id is not None]
-        if outcomes[indexes[0]] == Outcome.OVERFLOWED:
-            # Many triggers meet here, and one call may have failed under several of them.
-            unique = set(calls)
-            calls = list(unique - writing.known_overflow_calls(id_, sorted(unique)))
-        times = [batch.times[i] for i in indexes]
-        deltas[id_] = writing.Delta(
-            calls=len(calls),
-            alerts=len(indexes),
-            cost=sum((cost(r.cost_delta_cents) for r in reports), Decimal(0)),
-            first=min(times),
-            last=max(times),
-        )
+        delta = deltas.get(place)
+        if delta is None:
+            delta = deltas[place] = writing.Delta(first=at, last=at)
+        elif at < delta.first:
+            delta.first = at
+        elif at > delta.last:
+            delta.last = at
+        delta.alerts += 1
+        if report.cost_delta_cents is not None:
+            delta.cost += Decimal(report.cost_delta_cents)
+        if report.call_id is None:
+            continue
+        if outcome == Outcome.OVERFLOWED:
+            overflowed.setdefault(place, set()).add(report.call_id)
+        else:
+            delta.calls += 1
+    for place, calls in overflowed.items():
+        # Many triggers meet here, and one call may have failed under several of them.
+        deltas[place].calls = len(calls - writing.known_overflow_calls(place.id, sorted(calls)))
     return deltas
 
 

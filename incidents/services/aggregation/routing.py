@@ -7,7 +7,7 @@ module does a million times.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -68,10 +68,10 @@ class OpeningNeeded(Exception):
 class Router:
     """Routes reports one after the other, as if each had come alone."""
 
-    def __init__(self, *, facts: Facts, state: State, new_id: Callable[[], UUID]) -> None:
+    def __init__(self, *, facts: Facts, state: State, new_ids: Iterator[UUID]) -> None:
         self._facts = facts
         self._openings = state.openings
-        self._new_id = new_id
+        self._new_ids = new_ids
         self._kinds = state.candidates
         self._windows: dict[tuple[Kind, int], Candidate] = {
             (kind, candidate.window_start): candidate
@@ -165,7 +165,7 @@ class Router:
 
     def _new(self, report: AnyReport, kind: Kind, at: int) -> Candidate:
         candidate = Candidate(
-            id=self._new_id(),
+            id=next(self._new_ids),
             kind=kind,
             window_start=at - at % self._facts.window,
             started=at,

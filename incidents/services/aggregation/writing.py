@@ -8,7 +8,7 @@ order, the tally, runs in ascending order.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -24,12 +24,11 @@ from config.database import arrays
 from config.database.columns import Columns, microseconds, moment
 from config.database.statements import run
 from incidents import facts
-from incidents.enums import CauseType, EventType, Outcome, Severity, SourceType, Status
+from incidents.enums import EventType, Outcome, Status
 from incidents.models import Incident
-from incidents.services import signatures
 from incidents.services.aggregation.routing import HOUR, Candidate, Kind, State
 from incidents.services.matching import Match
-from incidents.services.reports import AnyReport, metadata_text
+from incidents.services.reports import AnyReport
 
 # The first half of the advisory lock's key: the word "fire" in ASCII.
 _CREATION_LOCK: Final = 0x66697265
@@ -68,6 +67,9 @@ SUMMARY_COLUMNS: Final = tuple(
 )
 
 
+_ID, _SEVERITY, _CREATED_AT = map(SUMMARY_COLUMNS.index, ("id", "severity", "created_at"))
+
+
 @dataclass(slots=True)
 class Delta:
     """What a batch adds to one incident."""
@@ -81,10 +83,49 @@ class Delta:
 
 @dataclass(slots=True)
 class Touched:
-    """An incident after the batch, and the severity it had before."""
+    """An incident that a batch added to: its severity before and after, and its row after.
 
-    incident: Incident
+    The row is of ``SUMMARY_COLUMNS``; one that the batch opened had the severity of its trigger.
+    """
+
+    id: UUID
     severity_before: int
+    severity: int
+    row: Sequence[Any]
+
+    @property
+    def created_at(self) -> datetime:
+        moment: datetime = self.row[_CREATED_AT]
+        return moment
+
+
+class Incidents(Mapping[UUID, Incident]):
+    """The incidents of a batch, each made of its row once somebody asks for it."""
+
+    def __init__(self, rows: Mapping[UUID, Sequence[Any]]) -> None:
+        self._rows = rows
+        self._made: dict[UUID, Incident] = {}
+
+    def among(self, ids: Iterable[UUID]) -> Incidents:
+        """The incidents of these ids, in this order; reads those that are not here."""
+        rows = {id_: self._rows.get(id_) for id_ in ids}
+        missing = [id_ for id_, row in rows.items() if row is None]
+        if missing:
+            read = Incident.objects.filter(pk__in=missing).values_list(*SUMMARY_COLUMNS)
+            rows |= {row[_ID]: row for row in read}
+        return Incidents({id_: row for id_, row in rows.items() if row is not None})
+
+    def __getitem__(self, id_: UUID) -> Incident:
+        if id_ not in self._made:
+            row = self._rows[id_]
+            self._made[id_] = Incident.from_db(connection.alias, SUMMARY_COLUMNS, row)
+        return self._made[id_]
+
+    def __iter__(self) -> Iterator[UUID]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 @dataclass(slots=True)
@@ -122,25 +163,34 @@ def known_calls(tenant_id: str, keys: Sequence[bytes]) -> dict[bytes, UUID | Non
     return {key.bytes: incident_id for key, incident_id in rows}
 
 
-# The last row, if any, is the version of the tenant's rules, in the place of an incident's id.
+# A kind at a time (OFFSET keeps it so): whatever the planner believes of how many incidents are
+# unresolved, all of a tenant's are never read. The last row, if any, is the version of the
+# tenant's rules, in the place of an incident's id.
 _STATE = f"""
-SELECT i.id, i.trigger_type, i.group_key,
-    (extract(epoch FROM i.window_start) * 1000000)::bigint,
-    (extract(epoch FROM i.started_at) * 1000000)::bigint,
-    (extract(epoch FROM i.last_seen_at) * 1000000)::bigint
-FROM unnest(%s::text[], %s::text[]) AS k(trigger_type, group_key)
-JOIN incidents_incident i
-    ON i.tenant_id = %s AND i.trigger_type = k.trigger_type AND i.group_key = k.group_key
-WHERE i.status <> '{Status.RESOLVED}' AND (
-    i.window_start BETWEEN %s AND %s
-    OR (i.last_seen_at >= %s AND i.started_at <= %s)
-    OR (i.trigger_type = '{facts.TRIGGER_OVERFLOW}' AND i.started_at BETWEEN %s AND %s)
-)
+SELECT i.* FROM unnest(%s::text[], %s::text[]) AS k(trigger_type, group_key)
+CROSS JOIN LATERAL (
+    SELECT i.id, i.trigger_type, i.group_key,
+        (extract(epoch FROM i.window_start) * 1000000)::bigint,
+        (extract(epoch FROM i.started_at) * 1000000)::bigint,
+        (extract(epoch FROM i.last_seen_at) * 1000000)::bigint
+    FROM incidents_incident i
+    WHERE i.tenant_id = %s AND i.trigger_type = k.trigger_type AND i.group_key = k.group_key
+        AND i.status <> '{Status.RESOLVED}' AND (
+            i.window_start BETWEEN %s AND %s
+            OR (i.last_seen_at >= %s AND i.started_at <= %s)
+            OR (i.trigger_type = '{facts.TRIGGER_OVERFLOW}' AND i.started_at BETWEEN %s AND %s)
+        )
+    OFFSET 0
+) i
 UNION ALL
 SELECT version, NULL, NULL, NULL, NULL, NULL FROM incidents_ruleset WHERE tenant_id = %s
 ORDER BY 2 NULLS LAST, 1
 """  # noqa: S608 - only our own constants are interpolated
 
+_HOURS_INCIDENTS = """
+SELECT count(*) FROM incidents_incident
+WHERE tenant_id = %s AND started_at > %s AND started_at <= %s
+"""
 _OPENINGS = f"""
 SELECT (extract(epoch FROM started_at) * 1000000)::bigint
 FROM incidents_incident
@@ -158,13 +208,15 @@ def read_state(
     latest: int,
     window: int,
     cooldown: int,
+    spare: int,
     may_open: bool,
 ) -> State:
     """The unresolved incidents that reports of these kinds and times could join.
 
     And the version of the tenant's rules, which costs no statement of its own.
     With ``may_open`` (only under the creation lock) also the overflow incidents and the openings
-    that the hourly limit counts. Times are microseconds.
+    that the hourly limit counts; none, if there are too few for it with ``spare`` to go. Times
+    are microseconds.
     """
     if may_open:
         kinds = [*kinds, (facts.TRIGGER_OVERFLOW, "")]
@@ -191,9 +243,20 @@ def read_state(
         candidate = Candidate(id_, kind, window_start, started, last_seen)
         state.candidates.setdefault(kind, []).append(candidate)
     if may_open:
-        openings = run(_OPENINGS, [tenant_id, moment(earliest - HOUR), moment(latest)])
-        state.openings = [started for (started,) in openings]
+        state.openings = _openings(tenant_id, earliest=earliest, latest=latest, spare=spare)
     return state
+
+
+def _openings(tenant_id: str, *, earliest: int, latest: int, spare: int) -> list[int]:
+    """The openings that the hourly limit may have to count; none where it cannot bind.
+
+    ``spare`` is how many there may have been before a batch that opens an incident with every
+    report would come to the limit; negative, if it would by itself.
+    """
+    span = [tenant_id, moment(earliest - HOUR), moment(latest)]
+    if spare >= 0 and run(_HOURS_INCIDENTS, span)[0][0] <= spare:
+        return []
+    return [started for (started,) in run(_OPENINGS, span)]
 
 
 def known_overflow_calls(incident_id: UUID, calls: Sequence[str]) -> set[str]:
@@ -204,126 +267,6 @@ def known_overflow_calls(incident_id: UUID, calls: Sequence[str]) -> set[str]:
         [incident_id, int(Outcome.OVERFLOWED), arrays.texts(calls)],
     )
     return {call_id for (call_id,) in rows}
-
-
-def insert_incidents(
-    tenant_id: str, opened: Sequence[Candidate], *, via: str, limit: int, at: datetime
-) -> None:
-    """Inserts the incidents that the batch opens, with no alerts counted yet, and their events."""
-    recorded = microseconds(at)
-    reports = [_opening(tenant_id, candidate, limit=limit) for candidate in opened]
-    rows = Columns("incidents_incident", len(opened))
-    rows.constant("tenant_id", "text", tenant_id)
-    rows.constant("status", "text", Status.OPEN)
-    for name in ("calls_affected", "alerts_count", "escalation_base"):
-        rows.constant(name, "bigint", 0)
-    rows.constant("cost_delta_cents", "numeric", "0")
-    rows.constant("quiet_since", "timestamptz", recorded)
-    rows.constant("created_at", "timestamptz", recorded)
-    rows.add("id", "uuid", [candidate.id.bytes for candidate in opened])
-    rows.add("trigger_type", "text", [candidate.kind[0] for candidate in opened])
-    rows.add("group_key", "text", [candidate.kind[1] for candidate in opened])
-    rows.add("window_start", "timestamptz", [candidate.window_start for candidate in opened])
-    started = [candidate.started for candidate in opened]
-    rows.add("started_at", "timestamptz", started)
-    rows.add("last_seen_at", "timestamptz", started)
-    for name, type_ in (
-        ("title", "text"),
-        ("description", "text"),
-        ("severity", "smallint"),
-        ("category", "text"),
-        ("trigger_value", "text"),
-        ("cause_type", "text"),
-        ("source_type", "text"),
-        ("run_id", "text"),
-        ("agent_id", "text"),
-        ("model", "text"),
-        ("error_code", "text"),
-        ("error_message", "text"),
-        ("auto_action", "text"),
-        ("metadata", "jsonb"),
-        ("is_synthetic", "boolean"),
-        ("synthetic_scenario_id", "text"),
-        ("signature", "text"),
-    ):
-        rows.add(name, type_, [report[name] for report in reports])  # type: ignore[arg-type]
-    run(*rows.insert())
-    insert_events(
-        tenant_id,
-        [
-            (candidate.id, EventType.OPENED, report["event"], report["data"])
-            for candidate, report in zip(opened, reports, strict=True)
-        ],
-        via=via,
-        at=at,
-    )
-
-
-_SOURCE: Final = {
-    SourceType.ALERT: "an alert",
-    SourceType.FAILURE: "a failure",
-    SourceType.VIOLATION: "a violation",
-    SourceType.COST_ANOMALY: "a cost anomaly",
-}
-
-
-def _opening(tenant_id: str, candidate: Candidate, *, limit: int) -> dict[str, Any]:
-    """What the incident opened by a candidate's first report says of itself."""
-    report = candidate.first_report
-    assert report is not None  # noqa: S101 - only opened candidates come here
-    if candidate.kind[0] == facts.TRIGGER_OVERFLOW:
-        value = f">{limit} incidents/hour"
-        return {
-            "title": f"Overflow: {value}",
-            "description": "",
-            "severity": int(Severity.HIGH),
-            "category": None,
-            "trigger_value": value,
-            "cause_type": CauseType.SYSTEM,
-            "source_type": SourceType.OVERFLOW,
-            "run_id": None,
-            "agent_id": None,
-            "model": None,
-            "error_code": None,
-            "error_message": None,
-            "auto_action": "aggregate",
-            "metadata": None,
-            "is_synthetic": bool(report.is_synthetic),
-            "synthetic_scenario_id": None,
-            "signature": None,
-            "data": {"severity": int(Severity.HIGH)},
-            "event": f"Opened because the tenant passed {limit} new incidents in an hour.",
-        }
-    severity = report.severity or facts.initial_severity(report.trigger_type)
-    about = report.group_key or report.trigger_value or report.error_code
-    failure = signatures.Failure(
-        trigger_type=report.trigger_type,
-        group_key=report.group_key or "",
-        error_code=report.error_code,
-        message=report.error_message or report.trigger_value or "",
-    )
-    return {
-        "title": report.title
-        or (f"{report.trigger_type}: {about}" if about else report.trigger_type)[:2000],
-        "description": report.description,
-        "severity": int(severity),
-        "category": report.category,
-        "trigger_value": report.trigger_value,
-        "cause_type": report.cause_type,
-        "source_type": report.source_type,
-        "run_id": report.run_id,
-        "agent_id": report.agent_id,
-        "model": report.model,
-        "error_code": report.error_code,
-        "error_message": report.error_message,
-        "auto_action": report.auto_action,
-        "metadata": metadata_text(report),
-        "is_synthetic": bool(report.is_synthetic),
-        "synthetic_scenario_id": report.synthetic_scenario_id,
-        "signature": signatures.of(tenant_id=tenant_id, failure=failure),
-        "data": {"severity": int(severity), "signature": signatures.explain(failure)},
-        "event": f"Opened by {_SOURCE[report.source_type]} of {report.trigger_type}.",
-    }
 
 
 def insert_events(
@@ -423,20 +366,28 @@ def write_alerts(
     counts: dict[Outcome, int],
     at: datetime,
 ) -> list[Touched] | None:
-    """Inserts the alerts, and adds them to their incidents and to the tally.
+    """Inserts the alerts, and adds them to the tally and to the incidents that were there before.
 
+    ``deltas`` has what each of these gains; those that the batch opened count their own already.
     None when the state it was planned on is gone (a key is recorded already, or an incident was
     resolved meanwhile): the caller must roll back and plan again.
     """
     insert, parameters = alerts.insert()
     ids = sorted(deltas)
     packed_ids = arrays.uuids([id_.bytes for id_ in ids])
+    statement = insert
+    if deltas:
+        statement = _HOLD.format(insert=insert)
+        parameters += [tenant_id, packed_ids]
     try:
-        severities = dict(run(_HOLD.format(insert=insert), [*parameters, tenant_id, packed_ids]))
+        severities = dict(run(statement, parameters))
     except IntegrityError as error:
         if isinstance(error.__cause__, UniqueViolation):
             return None  # somebody recorded one of these calls before us
         raise
+    if not deltas:
+        write_tally(tenant_id, counts, at=at)
+        return []
     if len(severities) < len(deltas):
         return None
     rows = run(
@@ -453,8 +404,7 @@ def write_alerts(
             *tally_parameters(tenant_id, counts, at=at),
         ],
     )
-    incidents = [Incident.from_db(connection.alias, SUMMARY_COLUMNS, row) for row in rows]
-    return [Touched(incident, severities[incident.pk]) for incident in incidents]
+    return [Touched(row[_ID], severities[row[_ID]], row[_SEVERITY], row) for row in rows]
 
 
 # A run's trace names the first incident that the run was linked to.

@@ -59,7 +59,7 @@ def route(
     for one in candidates:
         state.candidates.setdefault(one.kind, []).append(one)
     facts = Facts(window=WINDOW, cooldown=COOLDOWN, incidents_per_hour=limit)
-    router = Router(facts=facts, state=state, new_id=lambda: UUID(int=next(_numbers)))
+    router = Router(facts=facts, state=state, new_ids=(UUID(int=number) for number in _numbers))
     places, outcomes = router.route(
         [Report(trigger_type=kind[0], group_key=kind[1]) for kind, _ in reports],
         [kind for kind, _ in reports],

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from uuid import UUID
+
 import pytest
 from django.db import connection
 
@@ -8,9 +11,9 @@ from config.tenancy.models import Tenant
 from incidents.enums import ResolutionMethod
 from incidents.models import Incident
 from incidents.services import aggregation, lifecycle, reads
-from incidents.services.reads import Narrowing
+from incidents.services.reads import Narrowing, Place, search
 from incidents.services.reports import Report
-from tests.factories.reading import incident
+from tests.factories.reading import NOW, incident
 from tests.factories.tenancy import TenantFactory
 
 pytestmark = pytest.mark.django_db
@@ -95,6 +98,50 @@ def test_matching_never_leaves_the_tenant(tenant: Tenant) -> None:
     own = incident(tenant, title="shared word")
     assert found(tenant, "shared word") == {own}
     assert found(tenant, other.tenant_id) == set()
+
+
+@pytest.mark.parametrize("ordering", ["created_at", "-created_at", "-severity", "-resolved_at"])
+@pytest.mark.parametrize(("few", "near"), [(0, 1), (0, 4), (0, 100), (100, 1)])
+def test_page_of_a_search_is_the_same_however_common_the_words_are(
+    tenant: Tenant, ordering: str, few: int, near: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "FEW", few)
+    monkeypatch.setattr(search, "NEAR", near)
+    expected = set()
+    for number in range(12):
+        says = number % 3 > 0
+        one = incident(
+            tenant,
+            title="common words" if says else "else",
+            severity=1 + number % 4,
+            resolved_after=timedelta(minutes=number) if number % 2 else None,
+            created_at=NOW - timedelta(minutes=number * 7 % 12),
+        )
+        if number == 6:
+            lifecycle.comment(incident=one, by=BY, description="said in common words")
+        if says or number == 6:
+            expected.add(one)
+    column, sign = ordering.removeprefix("-"), -1 if ordering.startswith("-") else 1
+    ids: list[str] = []
+    place = None
+    while rows := reads.page(
+        tenant=tenant.pk,
+        narrowing=Narrowing(search="common words"),
+        ordering=ordering,
+        size=2,
+        place=place,
+    ):
+        ids += [row["id"] for row in rows]
+        place = Place(rows[-1][column], UUID(rows[-1]["id"]), backward=False)
+
+    def rank(one: Incident) -> tuple[bool, float, int]:
+        value = getattr(one, column)
+        if value is None:
+            return True, 0, sign * one.pk.int
+        number = value.timestamp() if isinstance(value, datetime) else value
+        return False, sign * number, sign * one.pk.int
+
+    assert ids == [str(one.pk) for one in sorted(expected, key=rank)]
 
 
 def test_matching_is_answered_by_the_indexes(tenant: Tenant) -> None:

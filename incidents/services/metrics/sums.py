@@ -1,0 +1,126 @@
+"""The sums of a window by severity, and what is read beside them in the same statement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Context, Decimal
+from typing import Final
+
+from incidents.enums import ResolutionMethod, Severity, Status
+from incidents.models.rollup import SLOT_DIGITS, SLOT_EDGES
+from incidents.services import rollup
+
+# What takes time: being acknowledged, and being resolved.
+ACKNOWLEDGE: Final = "acknowledge"
+RESOLVE: Final = "resolve"
+KINDS: Final = (ACKNOWLEDGE, RESOLVE)
+
+EXACT: Final = Context(prec=(len(SLOT_EDGES) + 1) * SLOT_DIGITS)
+
+
+@dataclass(slots=True)
+class Sums:
+    """The sums of one severity, by kind where there are two.
+
+    Of whole days a histogram says how long things took, of the day that the window cuts
+    ``times_us`` does: the times as they are.
+    """
+
+    incidents: int = 0
+    open: int = 0
+    acknowledged: int = 0
+    count: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    total_us: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    histogram: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(KINDS, Decimal(0)))
+    times_us: dict[str, list[int]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+
+
+_SUMS: Final = (
+    "incidents",
+    "open",
+    "acknowledged",
+    *ResolutionMethod.values,
+    "acknowledge_count",
+    "acknowledge_us",
+    "resolve_us",
+)
+_SLOTS: Final = ("acknowledge_slots", "resolve_slots")
+
+# Beside the sums, so that there is one statement less: in a row without a severity the targets
+# (the severity, the seconds to acknowledge and to resolve, for each in turn), and when the oldest
+# unresolved incident started.
+_BESIDE: Final = f"""
+    SELECT NULL::smallint, {", ".join(["0"] * len(_SUMS))}, 0, 0, (
+        SELECT array_agg(told ORDER BY severity, place)::bigint[]
+        FROM incidents_severitytarget, unnest(
+            ARRAY[severity, acknowledge_seconds, resolve_seconds]
+        ) WITH ORDINALITY AS t(told, place)
+        WHERE tenant_id = %s
+    ), NULL::bigint[], (
+        SELECT started_at FROM incidents_incident
+        WHERE tenant_id = %s AND status <> '{Status.RESOLVED}' ORDER BY started_at LIMIT 1
+    )
+"""  # noqa: S608 - only our own constants are interpolated
+
+Targets = dict[int, dict[str, int | None]]
+
+
+def read_sums(tenant: str, since: datetime) -> tuple[dict[int, Sums], Targets, datetime | None]:
+    """The sums and the targets in seconds, by severity, and when the oldest unresolved began."""
+    counted, parameters = rollup.source(
+        rollup.DAYS, ("severity", *_SUMS, *_SLOTS), tenant=tenant, since=since, parts=False
+    )
+    # Of the day that the window cuts, the times come as they are: to add them up as histograms
+    # would cost the database more than all the rest.
+    cut, more = rollup.source(
+        rollup.DAYS,
+        ("severity", *_SUMS, "times_to_acknowledge", "times_to_resolve"),
+        tenant=tenant,
+        since=since,
+        wholes=False,
+    )
+    sum_up = ", ".join(
+        # Counts come as integers, which are read sooner; a sum of times may be beyond them.
+        f"sum({name})::{'numeric' if name.endswith('_us') else 'bigint'} AS {name}"
+        for name in _SUMS
+    )
+    rows = rollup.read(
+        f"SELECT severity, {sum_up}, sum(acknowledge_slots), sum(resolve_slots), "  # noqa: S608
+        "NULL::bigint[], NULL::bigint[], NULL::timestamptz "
+        f"FROM ({counted}) s GROUP BY severity UNION ALL "
+        f"SELECT severity, {sum_up}, 0, 0, "
+        "array_agg(times_to_acknowledge) FILTER (WHERE times_to_acknowledge IS NOT NULL), "
+        "array_agg(times_to_resolve) FILTER (WHERE times_to_resolve IS NOT NULL), NULL "
+        f"FROM ({cut}) s GROUP BY severity UNION ALL {_BESIDE}",
+        [*parameters, *more, tenant, tenant],
+    )
+    sums = {int(severity): Sums() for severity in Severity}
+    targets: Targets = {}
+    oldest = None
+    for severity, *values in rows:
+        *numbers, ack_slots, slots, ack_times, times, started_at = values
+        if severity is None:
+            told = iter(ack_times or ())
+            targets = {
+                of: {ACKNOWLEDGE: acknowledge, RESOLVE: resolve}
+                for of, acknowledge, resolve in zip(told, told, told, strict=True)
+            }
+            oldest = started_at
+            continue
+        found = dict(zip(_SUMS, numbers, strict=True))
+        one = sums[severity]
+        one.incidents += int(found["incidents"])
+        one.open += int(found["open"])
+        one.acknowledged += int(found["acknowledged"])
+        one.count[ACKNOWLEDGE] += int(found["acknowledge_count"])
+        one.count[RESOLVE] += int(sum(found[method] for method in ResolutionMethod.values))
+        one.total_us[ACKNOWLEDGE] += int(found["acknowledge_us"])
+        one.total_us[RESOLVE] += int(found["resolve_us"])
+        for kind, histogram, us in (
+            (ACKNOWLEDGE, ack_slots, ack_times),
+            (RESOLVE, slots, times),
+        ):
+            one.histogram[kind] = EXACT.add(one.histogram[kind], histogram)
+            one.times_us[kind] += us or ()
+    return sums, targets, oldest
