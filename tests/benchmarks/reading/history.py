@@ -17,7 +17,7 @@ def generate(incidents: int) -> None:
     from django.db import connection
 
     from incidents.services import rollup
-    from tests.benchmarks.reading import rivals
+    from tests.benchmarks.reading import originals, rivals
 
     step("migrated", lambda: call_command("migrate", verbosity=0))
     with connection.cursor() as cursor:
@@ -33,6 +33,7 @@ def generate(incidents: int) -> None:
         step("links to runs inserted", lambda: cursor.execute(LINKS))
         step("changes folded", rollup.fold)
         step("rivals made", lambda: cursor.execute(rivals.TABLES))
+        step("originals made", lambda: cursor.execute(originals.TABLES))
         step("vacuumed", lambda: cursor.execute("VACUUM (ANALYZE)"))
     step("sums proved", lambda: print("   differences:", rollup.differences()))
 

@@ -24,21 +24,28 @@ from incidents.services import metrics, patterns, reads, recurrence, trends
 from incidents.services import statistics as stats
 from incidents.services.reads import Narrowing, Place
 from tests.benchmarks.reading.history import LARGEST
+from tests.benchmarks.reading.originals import MIGRATED, MODELLED, Originals
 from tests.benchmarks.reading.rivals import UNRESOLVED, Rivals, Shape
 
 ROUNDS, WARM_UP = 15, 6
+# The original takes half a second; a few turns tell it well enough.
+ORIGINAL_ROUNDS, ORIGINAL_WARM_UP = 5, 2
 MOST_OF_GOOD, MOST_OF_FURTHER = 1.2, 3.0
 UTC = ZoneInfo("UTC")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """``of_dashboard`` says that the cube is a bar for it, too; lists are not ``plans_once``."""
+    """A reading, its rivals, and what the original did, whichever its indexes.
+
+    ``of_dashboard`` says that the cube is a bar for it, too; lists are not ``plans_once``.
+    """
 
     name: str
     ours: Shape
     good: Shape | None = None
     further: Shape | None = None
+    original: Callable[[Originals], Shape] | None = None
     of_dashboard: bool = False
 
     @property
@@ -71,8 +78,8 @@ def measure(*, cpu: bool = False) -> bool:
     meter = cpu_meter() if cpu else clock_meter
     unit = "ms of a processor" if cpu else "ms"
     print(
-        f"\n{f'reading ({unit})':44} {'ours':>8} {'good':>8} {'further':>8} "
-        f"{'/good':>7} {'/further':>8}  bar"
+        f"\n{f'reading ({unit})':44} {'ours':>8} {'good':>8} {'further':>8} {MODELLED:>8} "
+        f"{MIGRATED:>8} {'/good':>7} {'/further':>8}  bar"
     )
     held = True
     for reading in _readings(tenant):
@@ -84,7 +91,7 @@ def measure(*, cpu: bool = False) -> bool:
 
 
 def _measure(tenant: Tenant, reading: Reading, meter: Meter) -> bool:
-    ours, good, further = in_turn(tenant, reading, meter)
+    ours, good, further, modelled, migrated = in_turn(tenant, reading, meter)
     assert ours is not None
     held, bar = True, ""
     if good is not None:
@@ -92,7 +99,8 @@ def _measure(tenant: Tenant, reading: Reading, meter: Meter) -> bool:
     if reading.of_dashboard and further is not None:
         held, bar = held and ours <= MOST_OF_FURTHER * further, f"{bar}, {MOST_OF_FURTHER} further"
     print(
-        f"{reading.name:44} {ours:8.2f} {_figure(good)} {_figure(further)} "
+        f"{reading.name:44} {ours:8.2f} {_figure(good)} {_figure(further)} {_figure(modelled)} "
+        f"{_figure(migrated)} "
         f"{_figure(good and ours / good, 7)} {_figure(further and ours / further)}  "
         f"{bar}{'' if held else '  MISSED'}",
         flush=True,
@@ -105,22 +113,28 @@ def _figure(value: float | None, width: int = 8) -> str:
 
 
 def in_turn(tenant: Tenant, reading: Reading, meter: Meter) -> list[float | None]:
-    """The median milliseconds of ours, good and further, in turn after a few that do not count.
+    """The median milliseconds of ours, good, further and the two originals, taking turns.
 
-    Each has a transaction of its own, by the role that sees the tenant, as a request has it; its
-    ends are not counted.
+    A few turns before do not count. Each has a transaction of its own, by the role that sees the
+    tenant, as a request has it; its ends are not counted.
     """
-    shapes = [reading.ours, reading.good, reading.further]
-    times: list[list[float]] = [[] for _ in shapes]
+    now = clock.now()
+    originals = [
+        reading.original and reading.original(Originals(table, now))
+        for table in (MODELLED, MIGRATED)
+    ]
+    rivals = [(shape, WARM_UP, ROUNDS) for shape in (reading.ours, reading.good, reading.further)]
+    rivals += [(shape, ORIGINAL_WARM_UP, ORIGINAL_ROUNDS) for shape in originals]
+    times: list[list[float]] = [[] for _ in rivals]
     for turn in range(WARM_UP + ROUNDS):
-        for shape, taken in zip(shapes, times, strict=True):
-            if shape is None:
+        for (shape, warm_up, rounds), taken in zip(rivals, times, strict=True):
+            if shape is None or turn >= warm_up + rounds:
                 continue
             with scope.tenant(tenant.pk, plan_once=shape is reading.ours and reading.plans_once):
                 start = meter()
                 shape()
                 elapsed = meter() - start
-            if turn >= WARM_UP:
+            if turn >= warm_up:
                 taken.append(elapsed)
     return [statistics.median(taken) if taken else None for taken in times]
 
@@ -154,41 +168,54 @@ def _readings(tenant: Tenant) -> list[Reading]:
             page(active),
             rivals.good_page(UNRESOLVED),
             rivals.further_page(UNRESOLVED),
+            lambda original: original.page(UNRESOLVED),
         ),
-        Reading("all, first page", page(), rivals.good_page(), rivals.further_page()),
+        Reading(
+            "all, first page",
+            page(),
+            rivals.good_page(),
+            rivals.further_page(),
+            lambda original: original.page(),
+        ),
         Reading(
             "page at depth 1,000",
             page(place=Place(*deep[1_000], backward=False)),
             rivals.good_page(offset=1_000),
             rivals.further_page(beyond=deep[1_000]),
+            lambda original: original.page(offset=1_000),
         ),
         Reading(
             "page at depth 50,000",
             page(place=Place(*deep[50_000], backward=False)),
             rivals.good_page(offset=50_000),
             rivals.further_page(beyond=deep[50_000]),
+            lambda original: original.page(offset=50_000),
         ),
         Reading(
             "page at depth 150,000",
             page(place=Place(*deep[150_000], backward=False)),
             rivals.good_page(offset=150_000),
             rivals.further_page(beyond=deep[150_000]),
+            lambda original: original.page(offset=150_000),
         ),
         Reading(
             "count of the open",
             lambda: reads.count(tenant=LARGEST, narrowing=active),
             rivals.good_count(UNRESOLVED),
+            original=lambda original: original.count(UNRESOLVED),
         ),
         Reading(
             "count of all",
             lambda: reads.count(tenant=LARGEST, narrowing=Narrowing()),
             rivals.good_count(),
+            original=lambda original: original.count(),
         ),
         Reading(
             "stats, 24 h",
             lambda: stats.of_tenant(tenant=tenant),
             rivals.good_stats(),
             rivals.further_stats(),
+            lambda original: original.stats(),
             of_dashboard=True,
         ),
         *(
@@ -197,6 +224,7 @@ def _readings(tenant: Tenant) -> list[Reading]:
                 lambda days=days: metrics.of_window(tenant=tenant, window_days=days),
                 rivals.good_metrics(days),
                 rivals.further_metrics(days),
+                lambda original, days=days: original.metrics(days),
                 of_dashboard=True,
             )
             for days in (30, 90)
@@ -206,6 +234,7 @@ def _readings(tenant: Tenant) -> list[Reading]:
             lambda: trends.trend(tenant=tenant, window_days=90, granularity=week, tz=UTC),
             rivals.good_trend("week", "UTC"),
             rivals.further_trend(),
+            lambda original: original.trend(),
             of_dashboard=True,
         ),
         Reading(
@@ -223,6 +252,7 @@ def _readings(tenant: Tenant) -> list[Reading]:
             lambda: trends.cost_trend(tenant=tenant, window_days=90, granularity=week, tz=UTC),
             rivals.good_cost_trend(),
             rivals.further_cost_trend(),
+            lambda original: original.cost_trend(),
             of_dashboard=True,
         ),
         Reading(
@@ -230,6 +260,7 @@ def _readings(tenant: Tenant) -> list[Reading]:
             lambda: metrics.distribution(tenant=tenant, window_days=90),
             rivals.good_distribution(),
             rivals.further_distribution(),
+            lambda original: original.distribution(),
             of_dashboard=True,
         ),
         Reading(
@@ -237,6 +268,7 @@ def _readings(tenant: Tenant) -> list[Reading]:
             lambda: metrics.cost_impact(tenant=tenant, baseline_days=90, limit=20),
             rivals.good_cost_impact(),
             rivals.further_cost_impact(),
+            lambda original: original.cost_impact(),
             of_dashboard=True,
         ),
         *(
@@ -247,6 +279,7 @@ def _readings(tenant: Tenant) -> list[Reading]:
                 ),
                 rivals.good_recurrence(days),
                 rivals.further_recurrence(days),
+                lambda original, days=days: original.recurrence(days),
             )
             for days in (30, 90)
         ),
@@ -257,6 +290,7 @@ def _readings(tenant: Tenant) -> list[Reading]:
                     tenant=LARGEST, since=rivals.ago(hours / 24), limit=10
                 ),
                 rivals.good_clusters(hours),
+                original=lambda original, hours=hours: original.clusters(hours),
             )
             for hours in (24, 168)
         ),

@@ -8,7 +8,7 @@ from incidents.models import documents
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("incidents", "0009_known_values"),
+        ("incidents", "0010_assignee_index"),
         ("tenancy", "0005_retention"),
     ]
 
