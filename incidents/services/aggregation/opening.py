@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from operator import attrgetter
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ from incidents.services.aggregation.writing import (
 )
 from incidents.services.reports import AnyReport, Report, metadata_text
 
+# Costs have four decimals, as their column has.
+_SCALE: Final = Decimal("0.0001")
 _TYPES: Final[dict[str, ColumnType]] = {
     "id": "uuid",
     "tenant_id": "text",
@@ -120,7 +123,7 @@ def insert_incidents(
         "calls_affected": [delta.calls for delta in gained],
         "alerts_count": [delta.alerts for delta in gained],
         "escalation_base": [0] * count,
-        "cost_delta_cents": [delta.cost for delta in gained],
+        "cost_delta_cents": [delta.cost.quantize(_SCALE) for delta in gained],
         "title": [report.title or _title(report) for report in first],
         "metadata": [metadata_text(report) for report in first],
         "is_synthetic": [bool(report.is_synthetic) for report in first],

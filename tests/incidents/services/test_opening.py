@@ -54,6 +54,7 @@ def test_absorb_answers_the_incidents_it_opened_as_the_database_has_them(tenant:
         kept = Incident.objects.get(pk=id_)
         for name in SUMMARY_COLUMNS:
             assert getattr(answered, name) == getattr(kept, name), name
+        assert str(answered.cost_delta_cents) == str(kept.cost_delta_cents)
     busiest = absorbed.incidents[absorbed.incident_ids[0]]
     assert (busiest.calls_affected, busiest.alerts_count) == (60, 60)
     assert busiest.cost_delta_cents == 75
