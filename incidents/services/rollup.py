@@ -193,6 +193,20 @@ def read(
     return run(statement, parameters, prepare=plan_once)
 
 
+_TOTAL: Final = """
+SELECT (
+    COALESCE((SELECT sum(incidents) FROM incidents_rollupday WHERE tenant_id = %s), 0)
+    + COALESCE((SELECT sum(sign) FROM incidents_rollupchange WHERE tenant_id = %s), 0)
+)::bigint
+"""
+
+
+def total(tenant: str) -> int:
+    """How many incidents a tenant has."""
+    ((number,),) = read(_TOTAL, [tenant, tenant])
+    return int(number)
+
+
 def slots(histogram: Decimal | None) -> dict[int, int]:
     """The counts of a histogram that came as one number, by slot, in ascending order."""
     digits = f"{histogram or Decimal(0):f}"

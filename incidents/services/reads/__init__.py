@@ -15,6 +15,7 @@ from django.db.models.expressions import RawSQL
 
 from config.database.statements import run
 from incidents.models import Incident
+from incidents.services import rollup
 from incidents.services.reads import search
 from incidents.services.reads.narrowing import (
     RETENTION_DAYS,
@@ -82,7 +83,9 @@ def page(
 
 
 def count(*, tenant: str, narrowing: Narrowing) -> int:
-    """How many incidents there are of such kind."""
+    """How many incidents there are of such kind; of every kind, as the sums have it."""
+    if narrowing == Narrowing():
+        return rollup.total(tenant)
     where, parameters = joined(narrowing.conditions(tenant=tenant))
     ((number,),) = run(f"{_COUNT}{where}", parameters, prepare=is_plain(narrowing))
     return int(number)

@@ -14,8 +14,8 @@ from config import clock
 from config.tenancy.models import Tenant
 from incidents.enums import CauseType, Severity, Status, Topic
 from incidents.models import Incident, IncidentAgent
-from incidents.services import reads
-from incidents.services.reads import ORDERINGS, Narrowing, Place
+from incidents.services import reads, rollup
+from incidents.services.reads import ORDERINGS, Narrowing, Place, pages
 from tests.factories.reading import NOW, example, histories, incident
 from tests.factories.tenancy import TenantFactory
 
@@ -136,6 +136,25 @@ def test_page_and_count_of_any_history(
         assert {str(one.pk) for one in narrowed} == set(expected)
 
 
+def test_count_of_all_is_that_of_the_rows_whatever_is_folded_and_removed() -> None:
+    tenant = TenantFactory.create()
+    incident(TenantFactory.create())
+
+    def count() -> int:
+        return reads.count(tenant=tenant.pk, narrowing=Narrowing())
+
+    assert count() == 0
+    kept, removed = incident(tenant), incident(tenant, started_at=NOW - timedelta(days=400))
+    assert count() == 2
+    rollup.fold()
+    assert count() == 2
+    removed.delete()
+    assert count() == Incident.objects.filter(tenant=tenant).count() == 1
+    Incident.objects.filter(pk=kept.pk).update(severity=Severity.CRITICAL)
+    incident(tenant)
+    assert count() == 2
+
+
 def test_page_by_an_agent_of_any_alert() -> None:
     tenant: Tenant = TenantFactory.create()
     one = incident(tenant, agent_id="first")
@@ -156,7 +175,7 @@ def test_page_at_any_depth_begins_in_the_index_of_its_order(
     incident(tenant)
     asked: list[tuple[str, Any]] = []
     monkeypatch.setattr(
-        reads, "run", lambda statement, parameters, **_: asked.append((statement, parameters)) or []
+        pages, "run", lambda statement, parameters, **_: asked.append((statement, parameters)) or []
     )
     place = Place(NOW, clock.uuid7(), backward=False)
     reads.page(tenant=tenant.pk, narrowing=narrowing, ordering=ordering, size=20, place=place)
