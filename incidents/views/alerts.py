@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -40,6 +42,10 @@ class AlertViewSet(IdempotentMixin, TenantViewSet):
     action_scopes: ClassVar[dict[str, str]] = {"create": "ingest", "batch": "ingest"}
     action_examples: ClassVar[dict[str, dict[str, str]]] = {"batch": {NDJSON: hooks.NDJSON_EXAMPLE}}
     transactional = False  # absorb() is the transaction
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        with aggregation.on_the_way():
+            return super().dispatch(request, *args, **kwargs)
 
     @extend_schema(
         operation_id="report_alert",

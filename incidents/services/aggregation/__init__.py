@@ -2,8 +2,9 @@
 
 ``absorb`` takes a batch (``prepare`` and ``fold`` are its halves, for who wants to overlap them;
 ``make_durable`` waits for the disk once for many),
-``absorb_one`` a single report, together with others that come at the same time; ``resolve_stale``
-ends what went quiet; ``reject`` counts what was refused before it got here.
+``absorb_one`` a single report, together with others that come at the same time, or that said
+``on_the_way`` that they would; ``resolve_stale`` ends what went quiet; ``reject`` counts what was
+refused before it got here.
 """
 
 from incidents.services.aggregation.absorbing import (
@@ -16,7 +17,7 @@ from incidents.services.aggregation.absorbing import (
     prepare,
     reject,
 )
-from incidents.services.aggregation.gathering import Placed, absorb_one
+from incidents.services.aggregation.gathering import Placed, absorb_one, on_the_way
 from incidents.services.aggregation.staleness import resolve_stale
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "alert_key",
     "fold",
     "make_durable",
+    "on_the_way",
     "prepare",
     "reject",
     "resolve_stale",

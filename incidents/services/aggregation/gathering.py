@@ -3,13 +3,16 @@
 One incident's row can be written by one transaction at a time, and each ends with a flush to
 disk. Threads of a process that report to one tenant at once therefore wait for each other here
 instead of there: the first to come leads, and takes along, as one batch, all that came while the
-batch before was on its way. A batch is folded in as if its reports had come one by one, so nothing
-else changes; nobody waits for company, so a lone report is as fast as ever.
+batch before was on its way. It waits a moment for those whose requests are being read; a lone
+report waits for nobody. A batch is folded in as if its reports had come one by one, so nothing
+else changes.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -23,6 +26,8 @@ from incidents.services.aggregation.absorbing import Absorbed, absorb
 from incidents.services.reports import AnyReport
 
 _MAX_TOGETHER: Final = 500
+# What a report is worth waiting for, in seconds: about a transaction.
+_PATIENCE: Final = 0.003
 
 
 @dataclass(slots=True)
@@ -51,6 +56,43 @@ _guard = threading.Lock()
 _groups: dict[_Key, list[_Waiting]] = {}
 
 
+class _OnTheirWay:
+    """The threads of this process that will soon come to :func:`absorb_one`, or turn back."""
+
+    def __init__(self) -> None:
+        self._threads: set[int] = set()
+        self._changed = threading.Condition()
+
+    def add(self) -> None:
+        with self._changed:
+            self._threads.add(threading.get_ident())
+
+    def remove(self) -> None:
+        """This thread has come, or will not; no matter how often it says so."""
+        with self._changed:
+            self._threads.discard(threading.get_ident())
+            if not self._threads:
+                self._changed.notify_all()
+
+    def wait(self) -> None:
+        """Until all have come, but no longer than they are worth."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._threads, timeout=_PATIENCE)
+
+
+_on_their_way = _OnTheirWay()
+
+
+@contextmanager
+def on_the_way() -> Iterator[None]:
+    """Says, from the first moment of a request, that this thread may come to absorb a report."""
+    _on_their_way.add()
+    try:
+        yield
+    finally:
+        _on_their_way.remove()
+
+
 def absorb_one(*, tenant: Tenant, report: AnyReport, via: str = "aggregation") -> Placed:
     """Folds one report in, as :func:`absorb`; committed when this returns.
 
@@ -66,6 +108,7 @@ def absorb_one(*, tenant: Tenant, report: AnyReport, via: str = "aggregation") -
             _groups[key] = []
         else:
             behind.append(mine)
+    _on_their_way.remove()
     if behind is not None:
         mine.woken.wait()
         if mine.placed is not None:
@@ -77,6 +120,7 @@ def absorb_one(*, tenant: Tenant, report: AnyReport, via: str = "aggregation") -
 
 def _lead(key: _Key, mine: _Waiting, *, tenant: Tenant, via: str) -> Placed:
     """Folds in what waits, this thread's report first, and then lets the next one lead."""
+    _on_their_way.wait()
     with _guard:
         behind = [one for one in _groups[key] if one is not mine]
         others, _groups[key] = behind[: _MAX_TOGETHER - 1], behind[_MAX_TOGETHER - 1 :]

@@ -78,6 +78,56 @@ def _nobody_is_left_waiting() -> Iterator[None]:
     assert not gathering._groups
 
 
+def test_absorb_one_waits_for_who_is_on_the_way(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "_PATIENCE", 20)
+    gate = Gate(behind=0)
+    monkeypatch.setattr(gathering, "absorb", gate)
+    announced, leads = threading.Barrier(3), threading.Event()
+
+    def comes(call: str, *, first: bool) -> Placed:
+        with aggregation.on_the_way():
+            announced.wait(10)
+            if not first:
+                # Until the first has come, and waits as the leader that it is.
+                assert leads.wait(10)
+            return aggregation.absorb_one(tenant=tenant, report=report(call))
+
+    def turns_back() -> None:
+        with aggregation.on_the_way():
+            announced.wait(10)
+            while not gathering._groups:
+                leads.wait(0.001)
+            leads.set()
+
+    placed = in_threads(
+        [lambda: comes("a", first=True), lambda: comes("b", first=False), turns_back]
+    )
+    assert [one.outcome for one in placed[:2]] == [Outcome.OPENED, Outcome.AGGREGATED]
+    assert gate.sizes == [2]
+
+
+def test_absorb_one_does_not_wait_for_who_never_comes(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, done = threading.Event(), threading.Event()
+
+    def never_comes() -> None:
+        with aggregation.on_the_way():
+            gone.set()
+            assert done.wait(30)
+
+    def comes() -> Placed:
+        assert gone.wait(10)
+        placed = aggregation.absorb_one(tenant=tenant, report=report("a"))
+        done.set()
+        return placed
+
+    placed = in_threads([never_comes, comes])[1]
+    assert placed.outcome == Outcome.OPENED
+
+
 def test_absorb_one_takes_along_what_waits(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate(behind=7)
     monkeypatch.setattr(gathering, "absorb", gate)
