@@ -69,7 +69,9 @@ class IncidentListParameters(parameters.ListParameters, IncidentFilterParameters
             "`status`, `severity`, `assignee`, `topic` and `resolved_at`: they show the present, "
             "each page as it is when it is asked for. An incident whose value stays the same "
             "during the walk is returned exactly once; one whose value changes may come twice or "
-            "not at all."
+            "not at all. By `created_at` and `resolved_at` a page costs the same at any depth; by "
+            "the others all that the filters leave is read before it is sorted, so narrow them, "
+            "say with `topic=active`."
         ),
     )
 
