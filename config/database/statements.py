@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 from django.db import connections
+from psycopg.pq import ExecStatus
 
 from config.database import arrays, routing
 
@@ -39,5 +40,5 @@ def run(
         cursor.execute(statement, parameters, prepare=prepare)
         result = cursor.pgresult
         # Not cursor.description, which makes an object for every column.
-        has_rows = result is not None and result.status == psycopg.pq.ExecStatus.TUPLES_OK
+        has_rows = result is not None and result.status == ExecStatus.TUPLES_OK
         return cursor.fetchall() if has_rows else []
