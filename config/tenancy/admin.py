@@ -12,7 +12,7 @@ from django.contrib.auth.admin import UserAdmin as PlainUserAdmin
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Model, QuerySet
+from django.db.models import Model, QuerySet, prefetch_related_objects
 from django.forms.models import model_to_dict
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
@@ -78,9 +78,10 @@ class TenantAdmin(TenantModelAdmin):
         return False
 
     @display(description="Overrides")  # type: ignore[untyped-decorator]
-    def overrides(self, tenant: Tenant) -> str | None:
+    def overrides(self, tenant: Tenant) -> str:
         names = [name for name in AGGREGATION_RANGES if getattr(tenant, name) is not None]
-        return ", ".join(f"{name.replace('_', ' ')} {getattr(tenant, name):,}" for name in names)
+        shown = [f"{name.replace('_', ' ')} {getattr(tenant, name):,}" for name in names]
+        return ", ".join(shown) or "none"
 
     def save_model(self, request: HttpRequest, obj: Tenant, form: Any, change: bool) -> None:
         with transaction.atomic():
@@ -275,12 +276,14 @@ class ApiKeyAdmin(TenantModelAdmin):
         return ", ".join(key.scopes)
 
     @display(description="Expires")  # type: ignore[untyped-decorator]
-    def expires(self, key: ApiKey) -> Any:
-        return key.expires_at or "never"
+    def expires(self, key: ApiKey) -> str:
+        at = key.expires_at
+        return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "never"
 
     @display(description="Last used")  # type: ignore[untyped-decorator]
-    def last_used(self, key: ApiKey) -> Any:
-        return key.last_used_at or "never"
+    def last_used(self, key: ApiKey) -> str:
+        used = key.last_used_at
+        return f"{used:%Y-%m-%d %H:%M:%S} UTC" if used else "never"
 
     @action(  # type: ignore[untyped-decorator]
         description="Revoke the selected keys", permissions=["revoke"]
@@ -365,6 +368,22 @@ class GroupAdmin(SuperuserOnly, PlainGroupAdmin, ModelAdmin):
     sortable_by: ClassVar[list[str]] = []
     filter_horizontal = ()
     add_words = "Add a role"
+    search_help_text = "Name"
+
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[Any], list[Any]]:
+        """Who loses each role, and not each of its permissions."""
+        roles = list(objs)
+        prefetch_related_objects(roles, "user_set")
+        people = {role: sorted(one.get_username() for one in role.user_set.all()) for role in roles}
+        listed = [
+            f"{role}, which {', '.join(names)} will lose" if names else f"{role}, which nobody has"
+            for role, names in people.items()
+        ]
+        summary = {"roles": len(roles), "people without it": len(set().union(*people.values()))}
+        allowed = self.has_delete_permission(request)
+        return listed, summary, set() if allowed else {self.opts.verbose_name}, []
 
     def formfield_for_manytomany(
         self, db_field: Any, request: HttpRequest | None = None, **kwargs: Any

@@ -36,6 +36,13 @@ class Act:
     verb: Callable[..., Any]
     many: Callable[..., list[lifecycle.Result]] | None = None
     key: str = ""
+    # What stands before "this incident", where that is not the title.
+    of: str = ""
+
+    @property
+    def lead(self) -> str:
+        """The beginning of the sentence that names what it is done to."""
+        return self.of or self.title
 
     @property
     def asks(self) -> bool:
@@ -84,8 +91,17 @@ ACTS: Final = {
             lifecycle.SET_SEVERITY,
             lifecycle.set_severity,
             lifecycle.set_severity_all,
+            of="Set the severity of",
         ),
-        Act("comment", "Comment", "Commented", CommentForm, lifecycle.COMMENT, lifecycle.comment),
+        Act(
+            "comment",
+            "Comment",
+            "Commented",
+            CommentForm,
+            lifecycle.COMMENT,
+            lifecycle.comment,
+            of="Comment on",
+        ),
     )
 }
 

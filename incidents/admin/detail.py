@@ -47,6 +47,9 @@ def context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         Event.objects.filter(incident=incident).order_by("-created_at", "-id")[: EVENTS + 1]
     )
     runs = _runs(incident, links[:RUNS])
+    evidence = list(
+        Evidence.objects.filter(incident=incident).order_by("-created_at")[: EVIDENCE + 1]
+    )
     recurring = recurrence.of_category(
         tenant=incident.tenant,
         category=incident.category or UNCATEGORIZED,
@@ -61,9 +64,12 @@ def context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "runs": runs,
         "excerpt": _excerpt(runs),
         "runs_cut": len(links) > RUNS,
-        "evidence": Evidence.objects.filter(incident=incident).order_by("-created_at")[:EVIDENCE],
-        "failures": Failure.objects.filter(incident=incident).order_by("-created_at")[:RUNS],
-        "violations": Violation.objects.filter(incident=incident).order_by("-created_at")[:RUNS],
+        "evidence": evidence[:EVIDENCE],
+        "evidence_cut": len(evidence) > EVIDENCE,
+        "failures": list(Failure.objects.filter(incident=incident).order_by("-created_at")[:RUNS]),
+        "violations": list(
+            Violation.objects.filter(incident=incident).order_by("-created_at")[:RUNS]
+        ),
         "learnings": postmortem.of_incident(incident=incident),
         "recurrence": recurring,
         "others": recurring.occurrences - (incident.started_at >= recurring.since),

@@ -30,6 +30,7 @@ from incidents.templatetags.firebreak import (
     badge,
     count,
     money,
+    ms,
     percent,
     plain,
     readable,
@@ -53,6 +54,10 @@ class FactAdmin(ReadOnlyModelAdmin):
         "data": "data_shown",
         "cost_cents": "cost",
         "cost_delta_cents": "cost",
+        "run_id": "run",
+        "duration_ms": "took",
+        "sha256": "digest",
+        "recovery_executed": "recovered",
     }
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
@@ -112,6 +117,18 @@ class FactAdmin(ReadOnlyModelAdmin):
         value = getattr(fact, "cost_delta_cents", None)
         return money(value if value is not None else getattr(fact, "cost_cents", None))
 
+    @display(description="Took")  # type: ignore[untyped-decorator]
+    def took(self, fact: Any) -> Any:
+        return ms(fact.duration_ms)
+
+    @display(description="SHA-256 of the data")  # type: ignore[untyped-decorator]
+    def digest(self, fact: Any) -> SafeString:
+        return format_html('<span class="fb-hash">{}</span>', fact.sha256)
+
+    @display(description="Recovery executed")  # type: ignore[untyped-decorator]
+    def recovered(self, fact: Any) -> str:
+        return "yes" if fact.recovery_executed else "no"
+
     @display(description="When")  # type: ignore[untyped-decorator]
     def when(self, fact: Model) -> SafeString:
         return ago(fact.created_at)  # type: ignore[attr-defined]
@@ -151,7 +168,7 @@ class PolicyEvaluationAdmin(FactAdmin):
     list_display = ["evaluated", "tenant", "outcome", "policies_checked", "sure", "when"]
     search_fields = ["run_id__exact"]
     search_help_text = "Exact run"
-    faces = {}
+    faces = {"confidence": "sure", "run_id": "run"}
     empty_words = "No evaluation of policies was reported yet: POST policy-evaluations/ does."
 
     @display(description="Run")  # type: ignore[untyped-decorator]
