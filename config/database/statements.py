@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 from django.db import connections
 from psycopg.pq import ExecStatus
+from psycopg.pq import ExecStatus
 
 from config.database import arrays, routing
 
