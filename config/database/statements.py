@@ -13,7 +13,6 @@ from typing import Any
 import psycopg
 from django.db import connections
 from psycopg.pq import ExecStatus
-from psycopg.pq import ExecStatus
 
 from config.database import arrays, routing
 
