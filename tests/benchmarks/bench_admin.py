@@ -10,6 +10,7 @@ import os
 import statistics
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import django
@@ -24,6 +25,7 @@ from django.db import connection, models, reset_queries, transaction  # noqa: E4
 from django.test import Client  # noqa: E402
 from django.test.utils import setup_test_environment, teardown_test_environment  # noqa: E402
 
+from config import clock  # noqa: E402
 from config.operations.models import AuditEvent  # noqa: E402
 from config.tenancy.models import Tenant  # noqa: E402
 from config.tenancy.services import tenants  # noqa: E402
@@ -188,6 +190,18 @@ def main() -> None:
         f"{listed}?order=seen",
         f"{listed}?topic=all&category=category_3",
         f"{listed}?topic=all&severity=critical&acknowledged=yes",
+        # What no index serves, and what is rare: it ends where the list stops to look.
+        f"{listed}?topic=all&trigger_type=nothing",
+        f"{listed}?topic=all&tenant=bench-0&acknowledged=no",
+        f"{listed}?topic=resolved&acknowledged=no",
+        f"{listed}?topic=all&category=nothing",
+        f"{listed}?topic=all&assignee=nobody",
+        f"{listed}?topic=historical",
+        f"{listed}?topic=all&started_before={clock.now() - timedelta(days=60):%Y-%m-%dT%H:%M}",
+        f"{listed}?topic=all&order=cost",
+        f"{listed}?topic=all&order=calls&tenant=bench-0",
+        f"{listed}?topic=resolved&order=seen",
+        f"{listed}?topic=historical&order=worst",
         f"{listed}{large}/change/",
         *(path for group in screens.GROUPS.values() for path in group(seeded)),
     ]

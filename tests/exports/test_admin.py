@@ -169,7 +169,8 @@ def test_signing_key_page_shows_the_public_half(admin_client: Client, incident: 
     export(admin_client, incident)
     key = SigningKey.objects.get()
     shown = page(admin_client, "signingkey_change", key.pk).content.decode()
-    assert "BEGIN PUBLIC KEY" in shown
+    assert f'<pre class="fb-pem">{key.public_pem}</pre>' in shown
+    assert "Read only" in shown
     assert "PRIVATE" not in shown
     assert keys.fingerprint(keys.parse_public(key.public_pem)) in shown
     assert page(admin_client, "signingkey_add").status_code == 403

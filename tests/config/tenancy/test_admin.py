@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
 
@@ -155,3 +156,25 @@ def test_tenant_list_shows_overrides(admin_client: Client) -> None:
     TenantFactory.create(window_seconds=1200)
     page = admin_client.get(reverse("admin:tenancy_tenant_changelist")).content.decode()
     assert "window seconds 1,200" in page
+
+
+def test_key_says_when_it_was_used(admin_client: Client) -> None:
+    key, _ = issue_key()
+    ApiKey.objects.filter(pk=key.pk).update(
+        last_used_at=datetime(2026, 11, 28, 16, 44, 42, 367746, UTC)
+    )
+    address = reverse("admin:tenancy_apikey_change", args=[key.pk])
+    assert "2026-11-28 16:44:42 UTC" in admin_client.get(address).content.decode()
+
+
+def test_role_is_deleted_with_the_names_of_who_loses_it(admin_client: Client) -> None:
+    role = Group.objects.get(name="viewer")
+    address = reverse("admin:auth_group_delete", args=[role.pk])
+    assert "viewer, which nobody has" in admin_client.get(address).content.decode()
+    for name in ("vera", "ada"):
+        User.objects.create_user(name).groups.add(role)
+    shown = admin_client.get(address).content.decode()
+    assert "viewer, which ada, vera will lose" in shown
+    assert "permission" not in shown.partition('id="content-main"')[2].lower()
+    assert admin_client.post(address, {"post": "yes"}).status_code == 302
+    assert not Group.objects.filter(pk=role.pk).exists()

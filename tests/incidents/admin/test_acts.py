@@ -143,6 +143,21 @@ def test_comment_stands_on_the_timeline(responder: Client, tenant: Tenant) -> No
     assert act(responder, one, "comment", description=" ").status_code == 400
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("severity", "Set the severity of this incident:"),
+        ("comment", "Comment on this incident:"),
+        ("assign", "Assign this incident:"),
+    ],
+)
+def test_act_says_what_it_is_about_to_do(
+    responder: Client, tenant: Tenant, name: str, words: str
+) -> None:
+    address = reverse("admin:incidents_incident_act", args=[incident(tenant).pk, name])
+    assert words in responder.get(address).content.decode()
+
+
 def test_bulk_acknowledge_reports_each(responder: Client, tenant: Tenant) -> None:
     fresh, taken = incident(tenant, "one"), incident(tenant, "two")
     lifecycle.acknowledge(incident=taken, by=BY)

@@ -15,7 +15,7 @@ from config import clock, csp
 from config.actors import Actor
 from config.tenancy.models import SavedView, Tenant
 from incidents.enums import ResolutionMethod, Severity
-from incidents.models import Incident
+from incidents.models import Failure, Incident
 from incidents.services import aggregation, lifecycle, traces
 from incidents.services.reports import AnyReport, Report
 from incidents.services.traces import StepFacts
@@ -325,6 +325,29 @@ def test_incident_page_shows_the_last_steps_of_a_failed_run(
     assert recorded.incident is not None
     excerpt = page_of(responder, recorded.incident).context["excerpt"]
     assert [step.step_index for step in excerpt["steps"]] == list(range(13, 20))
+
+
+def test_incident_page_folds_all_but_the_first_pieces(responder: Client, tenant: Tenant) -> None:
+    for number in range(5):
+        recorded = facts.fail(tenant, f"run-{number}", duration_ms=1500)
+    assert recorded.incident is not None
+    shown = responder.get(
+        reverse("admin:incidents_incident_change", args=[recorded.incident.pk])
+    ).content.decode()
+    for title in ("failures-title", "evidence-title"):
+        section = shown.partition(f'<h3 id="{title}"')[2].partition("</section>")[0]
+        first, _, rest = section.partition('<details class="fb-rest"><summary>2 more</summary>')
+        assert (first.count("<article"), rest.count("<article")) == (3, 2)
+
+
+def test_facts_lead_to_their_run_and_say_units(responder: Client, tenant: Tenant) -> None:
+    facts.fail(tenant, "run-1", duration_ms=61_000)
+    shown = responder.get(
+        reverse("admin:incidents_failure_change", args=[Failure.objects.get().pk])
+    ).content.decode()
+    assert f'href="{reverse("admin:incidents_run_changelist")}?q=run-1"' in shown
+    assert "1 min" in shown
+    assert "61000" not in shown
 
 
 def test_names_are_shown_letter_by_letter(responder: Client, tenant: Tenant) -> None:
