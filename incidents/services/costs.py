@@ -17,7 +17,7 @@ from incidents import facts
 from incidents.enums import CauseType, Outcome, Severity, SourceType
 from incidents.models import CostAnomaly, CostRecord, Incident
 from incidents.services import door
-from incidents.services.aggregation import writing
+from incidents.services.aggregation import linking
 from incidents.services.reports import Report
 
 # Anomalies of at least this severity are reported; others are only recorded.
@@ -67,7 +67,7 @@ def record(
             [clock.uuid7(), tenant.pk, request_id, run_id, model, tokens, cost_cents, at],
         )
         if inserted and run_id is not None:
-            writing.write_runs(tenant.pk, {run_id: None}, set(), set(), at=at)
+            linking.write_runs(tenant.pk, {run_id: None}, set(), set(), at=at)
         kept = CostRecord.objects.for_tenant(tenant).get(request_id=request_id)
     return Recorded(kept, created=bool(inserted))
 
@@ -132,7 +132,7 @@ def _record(tenant: Tenant, anomaly: CostAnomaly, *, via: str) -> RecordedAnomal
     if anomaly.severity >= REPORTED_FROM:
         reported = door.send(tenant=tenant, report=_report(anomaly), via=via)
     elif anomaly.run_id is not None:
-        writing.write_runs(
+        linking.write_runs(
             tenant.pk, {anomaly.run_id: anomaly.agent_id}, set(), set(), at=anomaly.created_at
         )
     inserted = run(

@@ -31,7 +31,7 @@ from incidents.enums import (
 )
 from incidents.errors import IncidentNotFound, IncidentTransition, KeyHeld
 from incidents.models import Event, Incident
-from incidents.services.aggregation import writing
+from incidents.services.aggregation import linking, state
 
 ANY: Final = frozenset(Status)
 
@@ -179,7 +179,7 @@ def reopen(*, incident: Incident, by: Actor, reason: str) -> Incident:
     try:
         with transaction.atomic():
             # Whoever opens incidents of the tenant holds this lock; so does who reopens one.
-            writing.lock_creation(incident.tenant_id)
+            state.lock_creation(incident.tenant_id)
             return _only(
                 _act(
                     REOPEN,
@@ -280,7 +280,7 @@ def open_by_hand(
 ) -> Incident:
     """Opens an incident that a person saw: trigger manual, in a group of its own."""
     with transaction.atomic():
-        writing.lock_creation(tenant.pk)
+        state.lock_creation(tenant.pk)
         at = clock.now()
         id_ = clock.uuid7()
         incident = Incident.objects.create(
@@ -303,7 +303,7 @@ def open_by_hand(
         )
         _record([incident], EventType.OPENED, by=by, at=at, describe=lambda _: f"Opened by {by}.")
         if run_id is not None:
-            writing.write_runs(tenant.pk, {run_id: None}, {(run_id, id_)}, set(), at=at)
+            linking.write_runs(tenant.pk, {run_id: None}, {(run_id, id_)}, set(), at=at)
     return incident
 
 

@@ -40,7 +40,7 @@ from incidents.serializers.incidents import (
     SeverityBody,
 )
 from incidents.services import lifecycle, reads
-from incidents.services.aggregation import writing
+from incidents.services.aggregation import state
 from incidents.views.summaries import page_of_summaries
 
 # No transaction that creates incidents lasts longer than this.
@@ -77,7 +77,7 @@ class IncidentViewSet(IdempotentMixin, TenantViewSet):
     @extend_schema(summary="List incidents", responses=IncidentSummary(many=True))
     def list(self, request: Request) -> Response:
         if (as_of := self.query.get("as_of")) and as_of > clock.now() - _SETTLED:
-            writing.await_openings(self.tenant.pk)
+            state.await_openings(self.tenant.pk)
         return page_of_summaries(self, narrowing_of(self.query))
 
     @extend_schema(summary="Count incidents", responses=CountAnswer)

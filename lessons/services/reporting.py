@@ -23,7 +23,7 @@ from config.tenancy.models import Tenant
 from incidents.enums import Severity
 from incidents.errors import IncidentNotFound
 from incidents.models import Incident, Run
-from incidents.services.aggregation import writing
+from incidents.services.aggregation import linking
 from lessons.enums import Band, LessonEventType, LessonType, NotRecorded
 from lessons.models import Lesson, NearThreshold
 from lessons.services import history
@@ -251,4 +251,4 @@ def _insert(lesson: Lesson, *, by: Actor, at: datetime) -> Recorded:
 def _announce(tenant: Tenant, run_id: str | None, *, at: datetime) -> None:
     """A run that nobody has announced exists from its first report on."""
     if run_id is not None:
-        writing.write_runs(tenant.pk, {run_id: None}, set(), set(), at=at)
+        linking.write_runs(tenant.pk, {run_id: None}, set(), set(), at=at)

@@ -7,16 +7,8 @@
 refused before it got here.
 """
 
-from incidents.services.aggregation.absorbing import (
-    Absorbed,
-    Batch,
-    absorb,
-    alert_key,
-    fold,
-    make_durable,
-    prepare,
-    reject,
-)
+from incidents.services.aggregation.absorbing import Absorbed, absorb, fold, make_durable, reject
+from incidents.services.aggregation.batches import Batch, alert_key, prepare
 from incidents.services.aggregation.gathering import Placed, absorb_one, on_the_way
 from incidents.services.aggregation.staleness import resolve_stale
 

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
-from hashlib import blake2b
-from operator import attrgetter, itemgetter
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from config import clock
-from config.database.columns import Columns, ColumnType, are_equal, microseconds
 from config.database.statements import run
 from config.tenancy import scope
-from config.tenancy.models import AggregationConfig, Tenant
+from config.tenancy.models import Tenant
 from incidents import facts
 from incidents.enums import EventType, Outcome, Severity
-from incidents.models.rule import MATCHED
-from incidents.services import matching
-from incidents.services.aggregation import opening, writing
+from incidents.services.aggregation import linking, opening, preventing, writing
+from incidents.services.aggregation.batches import Batch, prepare
 from incidents.services.aggregation.routing import (
     Candidate,
     Facts,
-    Kind,
     OpeningNeeded,
     Router,
     distinct,
 )
+from incidents.services.aggregation.state import (
+    known_calls,
+    known_overflow_calls,
+    lock_creation,
+    read_state,
+)
 from incidents.services.matching import Match
-from incidents.services.reports import AnyReport, Report
+from incidents.services.reports import AnyReport
 
 _MAX_ATTEMPTS: Final = 100
 _SECOND: Final = 1_000_000
@@ -73,100 +72,6 @@ def absorb(
     return fold(prepare(tenant=tenant, alerts=alerts, rejected=rejected), via=via)
 
 
-@dataclass(slots=True)
-class Batch:
-    """Reports of one tenant, made ready for the database: all that can be done without it.
-
-    Every list runs parallel to ``reports``. ``order`` is the ascending order of the keys,
-    ``columns`` the alerts' rows in that order but for where they belong.
-    """
-
-    tenant_id: str
-    config: AggregationConfig
-    reports: Sequence[AnyReport]
-    rejected: int
-    at: datetime
-    times: list[int]
-    kinds: list[Kind]
-    keys: list[bytes]
-    order: list[int]
-    columns: Columns
-    calls: int
-    cost: Decimal
-    has_runs: bool
-
-    def __len__(self) -> int:
-        return len(self.reports)
-
-    def first(self) -> dict[bytes, int]:
-        """The place of the first report with each key; a repeat in the batch is its duplicate."""
-        return dict(zip(reversed(self.keys), range(len(self) - 1, -1, -1), strict=True))
-
-    def only(self, places: Sequence[int]) -> Batch:
-        """The batch of the reports at these places, in order."""
-        return _prepare(
-            self.tenant_id,
-            self.config,
-            [self.reports[place] for place in places],
-            [self.keys[place] for place in places],
-            rejected=self.rejected,
-            at=self.at,
-        )
-
-
-def prepare(*, tenant: Tenant, alerts: Sequence[AnyReport], rejected: int = 0) -> Batch:
-    """Makes a batch ready to be folded in; touches no database, so that it can run ahead."""
-    return _prepare(
-        tenant.pk,
-        tenant.aggregation,
-        alerts,
-        _keys(tenant.pk, alerts),
-        rejected=rejected,
-        at=clock.now(),
-    )
-
-
-def _prepare(
-    tenant_id: str,
-    config: AggregationConfig,
-    reports: Sequence[AnyReport],
-    keys: list[bytes],
-    *,
-    rejected: int,
-    at: datetime,
-) -> Batch:
-    count = len(reports)
-    received = microseconds(at)
-    # A column at a time: an object for each report would be looked at by the garbage collector.
-    values: dict[str, Sequence[Any]] = {name: list(map(get, reports)) for name, get in _FIELDS}
-    times = [received if t is None else microseconds(t) for t in values["occurred_at"]]
-    triggers, groups = values["trigger_type"], [group or "" for group in values["group_key"]]
-    if count and are_equal(triggers) and are_equal(groups):
-        kinds = [(triggers[0], groups[0])] * count
-    else:
-        kinds = list(zip(triggers, groups, strict=True))
-    values["group_key"] = groups
-    order = sorted(range(count), key=keys.__getitem__)
-    costs = [cost for cost in values["cost_delta_cents"] if cost is not None]
-    return Batch(
-        tenant_id=tenant_id,
-        config=config,
-        reports=reports,
-        rejected=rejected,
-        at=at,
-        times=times,
-        kinds=kinds,
-        keys=keys,
-        order=order,
-        columns=_alert_columns(tenant_id, values, times, keys, order, at=at),
-        calls=count - values["call_id"].count(None),
-        cost=sum(map(Decimal, costs), Decimal(0)),
-        has_runs=not (
-            values["run_id"].count(None) == count and values["agent_id"].count(None) == count
-        ),
-    )
-
-
 def fold(batch: Batch, *, via: str = "aggregation", durable: bool = True) -> Absorbed:
     """Folds a prepared batch in; see :func:`absorb`.
 
@@ -204,7 +109,7 @@ def _fold(batch: Batch, *, via: str, check_known: bool) -> Absorbed:
             return _record_nothing(batch, {})
         return _record(batch, duplicates=0, via=via)
     first = batch.first()
-    known = writing.known_calls(batch.tenant_id, list(first))
+    known = known_calls(batch.tenant_id, list(first))
     fresh = [place for key, place in first.items() if key not in known]
     fresh.sort()
     if not fresh:
@@ -233,7 +138,7 @@ def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
             via=via,
             limit=batch.config.incidents_per_hour,
             received=batch.at,
-            # Not batch.at: it must not lie before the lock was had (see writing.await_openings).
+            # Not batch.at: it must not lie before the lock was had (see state.await_openings).
             at=clock.now(),
         )
         for candidate in router.opened:
@@ -262,10 +167,10 @@ def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
         raise _PlanIsStale
     touched += added_to
     if matches:
-        _note_preventions(batch, ids, matches)
+        preventing.note(batch, ids, matches)
     _note_escalations(batch, touched, via=via)
     if batch.has_runs:
-        _link(batch, places)
+        linking.link(batch, places)
     rows = {one.id: one.row for one in touched}
     return Absorbed(
         outcomes=outcomes,
@@ -290,8 +195,8 @@ def _route(
     )
     for may_open in (False, True):
         if may_open:
-            writing.lock_creation(batch.tenant_id)
-        state = writing.read_state(
+            lock_creation(batch.tenant_id)
+        state = read_state(
             batch.tenant_id,
             distinct(batch.kinds),
             earliest=min(batch.times),
@@ -303,22 +208,13 @@ def _route(
         )
         matches: list[Match | None] = []
         if state.rules_version is not None:
-            matches = _match(batch, state.rules_version)
+            matches = preventing.match(batch, state.rules_version)
         router = Router(facts=routing_facts, state=state, new_ids=clock.uuid7s())
         try:
             return router, *_places(batch, router, matches), matches
         except OpeningNeeded:
             continue
     raise AssertionError("a router that may open never asks to")  # pragma: no cover
-
-
-def _match(batch: Batch, version: UUID) -> list[Match | None]:
-    """The rule that each report meets; nothing at all when none meets any."""
-    rules = matching.in_force(batch.tenant_id, version)
-    if not rules:
-        return []
-    matches = rules.match_all(list(map(_matched, batch.reports)))
-    return matches if matches.count(None) < len(matches) else []
 
 
 def _places(
@@ -341,22 +237,6 @@ def _places(
     return places, outcomes
 
 
-def _note_preventions(
-    batch: Batch, ids: Sequence[UUID | None], matches: Sequence[Match | None]
-) -> None:
-    writing.write_preventions(
-        batch.tenant_id,
-        [
-            writing.Prevented(report, match, key, time, id_)
-            for report, match, key, time, id_ in zip(
-                batch.reports, matches, batch.keys, batch.times, ids, strict=True
-            )
-            if match is not None
-        ],
-        at=batch.at,
-    )
-
-
 def _note_escalations(batch: Batch, touched: Sequence[writing.Touched], *, via: str) -> None:
     events = [
         (
@@ -373,22 +253,6 @@ def _note_escalations(batch: Batch, touched: Sequence[writing.Touched], *, via: 
         # An incident that this batch opened was opened later than the batch came.
         at = max([batch.at, *(one.created_at for one in touched)])
         writing.insert_events(batch.tenant_id, events, via=via, at=at)
-
-
-def _link(batch: Batch, places: Sequence[Candidate | None]) -> None:
-    runs: dict[str, str | None] = {}
-    run_links: set[tuple[str, UUID]] = set()
-    agent_links: set[tuple[str, UUID]] = set()
-    for report, place in zip(batch.reports, places, strict=True):
-        if report.run_id is not None:
-            runs.setdefault(report.run_id, report.agent_id)
-        if place is None:
-            continue
-        if report.run_id is not None:
-            run_links.add((report.run_id, place.id))
-        if report.agent_id is not None:
-            agent_links.add((report.agent_id, place.id))
-    writing.write_runs(batch.tenant_id, runs, run_links, agent_links, at=batch.at)
 
 
 def _with_duplicates(
@@ -415,28 +279,6 @@ def _with_duplicates(
     mentioned = dict.fromkeys(id_ for id_ in answer.incident_ids if id_ is not None)
     answer.incidents = recorded.incidents.among(mentioned)
     return answer
-
-
-def _keys(tenant_id: str, reports: Sequence[AnyReport]) -> list[bytes]:
-    """The deduplication key of every report: a digest, or random bytes without a call.
-
-    The tenant and the trigger cannot hold a NUL, so the parts cannot run into each other.
-    """
-    prefixes = {
-        trigger: f"{tenant_id}\0{trigger}\0".encode()
-        for trigger in {report.trigger_type for report in reports}
-    }
-    return [
-        os.urandom(16)
-        if (call := report.call_id) is None
-        else blake2b(prefixes[report.trigger_type] + call.encode(), digest_size=16).digest()
-        for report in reports
-    ]
-
-
-def alert_key(*, tenant_id: str, trigger_type: str, call_id: str) -> bytes:
-    """The key of the alert that reports this call, whether it was received or not."""
-    return _keys(tenant_id, [Report(trigger_type=trigger_type, call_id=call_id)])[0]
 
 
 def _deltas(
@@ -479,79 +321,8 @@ def _deltas(
             delta.calls += 1
     for place, calls in overflowed.items():
         # Many triggers meet here, and one call may have failed under several of them.
-        deltas[place].calls = len(calls - writing.known_overflow_calls(place.id, sorted(calls)))
+        deltas[place].calls = len(calls - known_overflow_calls(place.id, sorted(calls)))
     return deltas
-
-
-_TEXT_COLUMNS: Final = (
-    "trigger_type",
-    "trigger_value",
-    "call_id",
-    "run_id",
-    "agent_id",
-    "model",
-    "error_code",
-    "error_message",
-    "category",
-    "auto_action",
-    "synthetic_scenario_id",
-)
-_FIELDS: Final = [
-    (name, attrgetter(name))
-    for name in (
-        *_TEXT_COLUMNS,
-        "group_key",
-        "occurred_at",
-        "cost_delta_cents",
-        "is_synthetic",
-        "metadata",
-    )
-]
-_matched = attrgetter(*MATCHED)
-
-
-def _alert_columns(
-    tenant_id: str,
-    values: Mapping[str, Sequence[Any]],
-    times: Sequence[int],
-    keys: Sequence[bytes],
-    order: Sequence[int],
-    *,
-    at: datetime,
-) -> Columns:
-    """The alerts as columns, in ascending order of their keys (see the locking order)."""
-    count = len(order)
-    columns = Columns("incidents_alert", count)
-    if not count:
-        return columns
-    arrange: Callable[[Sequence[Any]], Sequence[Any]] = (
-        itemgetter(*order) if count > 1 else lambda column: column
-    )
-
-    def add(name: str, type_: ColumnType, column: Sequence[Any]) -> None:
-        if are_equal(column):
-            columns.constant(name, type_, column[0])  # in any order
-        else:
-            columns.add(name, type_, arrange(column))
-
-    columns.constant("tenant_id", "text", tenant_id)
-    columns.constant("created_at", "timestamptz", microseconds(at))
-    add("key", "uuid", keys)
-    add("id", "uuid", _sequential_ids(count))
-    add("occurred_at", "timestamptz", times)
-    for name in (*_TEXT_COLUMNS, "group_key"):
-        add(name, "text", values[name])
-    add("cost_delta_cents", "numeric", values["cost_delta_cents"])
-    add("is_synthetic", "boolean", [bool(flag) for flag in values["is_synthetic"]])
-    add("metadata", "jsonb", [bytes(r).decode() if r else None for r in values["metadata"]])
-    return columns
-
-
-def _sequential_ids(count: int) -> list[bytes]:
-    """UUIDv7 values that keep the order in which the reports came."""
-    first = clock.uuid7().bytes
-    head, low = first[:8], int.from_bytes(first[8:])
-    return [head + (low + offset).to_bytes(8) for offset in range(count)]
 
 
 def _threshold(severity: int) -> int:

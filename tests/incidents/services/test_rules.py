@@ -13,6 +13,7 @@ from config.tenancy.models import Tenant
 from incidents.enums import Outcome, RuleMode
 from incidents.models import Alert, Incident, Prevention, RuleRevision, Run
 from incidents.services import aggregation, rules
+from incidents.services.aggregation import linking, preventing, state, writing
 from incidents.services.reports import Report
 from tests.factories.facts import BY, alert, fail, make_rule, spend, violate
 from tests.factories.tenancy import TenantFactory
@@ -198,19 +199,22 @@ def test_absorb_asks_no_more_for_more_alerts(tenant: Tenant, with_rules: bool) -
         return len(captured)
 
     statements: list[int] = []
-    plain = aggregation.absorbing.writing.run
+    modules = (state, writing, preventing, linking)
+    plain = writing.run
 
     def counting(statement: str, parameters: Any) -> list[Any]:
         statements.append(1)
         return plain(statement, parameters)
 
-    aggregation.absorbing.writing.run = counting  # type: ignore[assignment]
+    for module in modules:
+        module.run = counting  # type: ignore[attr-defined]
     try:
         few = queries(3), len(statements)
         statements.clear()
         many = queries(300), len(statements)
     finally:
-        aggregation.absorbing.writing.run = plain  # type: ignore[assignment]
+        for module in modules:
+            module.run = plain  # type: ignore[attr-defined]
     assert few == many
     # Reading the state, recording and locking, counting; and what was prevented.
     assert few[1] == (4 if with_rules else 3)

@@ -1,0 +1,147 @@
+"""What the database says before a batch, and the lock of those who may open incidents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from config.database import arrays
+from config.database.columns import moment
+from config.database.statements import run
+from incidents import facts
+from incidents.enums import Outcome, Status
+from incidents.services.aggregation.routing import HOUR, Candidate, Kind, State
+
+# The first half of the advisory lock's key: the word "fire" in ASCII.
+_CREATION_LOCK: Final = 0x66697265
+
+
+def lock_creation(tenant_id: str) -> None:
+    """Waits for the right to open incidents of the tenant, until the transaction ends."""
+    run("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_CREATION_LOCK, tenant_id])
+
+
+def await_openings(tenant_id: str) -> None:
+    """Waits until every incident created before this moment can be seen.
+
+    Whoever creates one holds the creation lock from before its ``created_at`` until it commits,
+    so that a list seen as of this moment, or an earlier one, misses none.
+    """
+    run("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [_CREATION_LOCK, tenant_id])
+
+
+def known_calls(tenant_id: str, keys: Sequence[bytes]) -> dict[bytes, UUID | None]:
+    """The incident of every key that is recorded already; null where it was prevented."""
+    rows = run(
+        "SELECT key, incident_id FROM incidents_alert "
+        "WHERE tenant_id = %s AND key = ANY(%s::uuid[])",
+        [tenant_id, arrays.uuids(keys)],
+    )
+    return {key.bytes: incident_id for key, incident_id in rows}
+
+
+# A kind at a time (OFFSET keeps it so): whatever the planner believes of how many incidents are
+# unresolved, all of a tenant's are never read. The last row, if any, is the version of the
+# tenant's rules, in the place of an incident's id.
+_STATE = f"""
+SELECT i.* FROM unnest(%s::text[], %s::text[]) AS k(trigger_type, group_key)
+CROSS JOIN LATERAL (
+    SELECT i.id, i.trigger_type, i.group_key,
+        (extract(epoch FROM i.window_start) * 1000000)::bigint,
+        (extract(epoch FROM i.started_at) * 1000000)::bigint,
+        (extract(epoch FROM i.last_seen_at) * 1000000)::bigint
+    FROM incidents_incident i
+    WHERE i.tenant_id = %s AND i.trigger_type = k.trigger_type AND i.group_key = k.group_key
+        AND i.status <> '{Status.RESOLVED}' AND (
+            i.window_start BETWEEN %s AND %s
+            OR (i.last_seen_at >= %s AND i.started_at <= %s)
+            OR (i.trigger_type = '{facts.TRIGGER_OVERFLOW}' AND i.started_at BETWEEN %s AND %s)
+        )
+    OFFSET 0
+) i
+UNION ALL
+SELECT version, NULL, NULL, NULL, NULL, NULL FROM incidents_ruleset WHERE tenant_id = %s
+ORDER BY 2 NULLS LAST, 1
+"""  # noqa: S608 - only our own constants are interpolated
+
+_HOURS_INCIDENTS = """
+SELECT count(*) FROM incidents_incident
+WHERE tenant_id = %s AND started_at > %s AND started_at <= %s
+"""
+_OPENINGS = f"""
+SELECT (extract(epoch FROM started_at) * 1000000)::bigint
+FROM incidents_incident
+WHERE tenant_id = %s AND started_at > %s AND started_at <= %s
+    AND trigger_type NOT IN ('{facts.TRIGGER_MANUAL}', '{facts.TRIGGER_OVERFLOW}')
+ORDER BY started_at
+"""  # noqa: S608 - only our own constants are interpolated
+
+
+def read_state(
+    tenant_id: str,
+    kinds: Sequence[Kind],
+    *,
+    earliest: int,
+    latest: int,
+    window: int,
+    cooldown: int,
+    spare: int,
+    may_open: bool,
+) -> State:
+    """The unresolved incidents that reports of these kinds and times could join.
+
+    And the version of the tenant's rules, which costs no statement of its own.
+    With ``may_open`` (only under the creation lock) also the overflow incidents and the openings
+    that the hourly limit counts; none, if there are too few for it with ``spare`` to go. Times
+    are microseconds.
+    """
+    if may_open:
+        kinds = [*kinds, (facts.TRIGGER_OVERFLOW, "")]
+    rows = run(
+        _STATE,
+        [
+            arrays.texts([kind[0] for kind in kinds]),
+            arrays.texts([kind[1] for kind in kinds]),
+            tenant_id,
+            moment(earliest - earliest % window),
+            moment(latest),
+            moment(earliest - cooldown),
+            moment(latest + cooldown),
+            moment(earliest - HOUR),
+            moment(latest),
+            tenant_id,
+        ],
+    )
+    state = State()
+    if rows and rows[-1][1] is None:
+        state.rules_version = rows.pop()[0]
+    for id_, trigger_type, group_key, window_start, started, last_seen in rows:
+        kind = (trigger_type, group_key)
+        candidate = Candidate(id_, kind, window_start, started, last_seen)
+        state.candidates.setdefault(kind, []).append(candidate)
+    if may_open:
+        state.openings = _openings(tenant_id, earliest=earliest, latest=latest, spare=spare)
+    return state
+
+
+def _openings(tenant_id: str, *, earliest: int, latest: int, spare: int) -> list[int]:
+    """The openings that the hourly limit may have to count; none where it cannot bind.
+
+    ``spare`` is how many there may have been before a batch that opens an incident with every
+    report would come to the limit; negative, if it would by itself.
+    """
+    span = [tenant_id, moment(earliest - HOUR), moment(latest)]
+    if spare >= 0 and run(_HOURS_INCIDENTS, span)[0][0] <= spare:
+        return []
+    return [started for (started,) in run(_OPENINGS, span)]
+
+
+def known_overflow_calls(incident_id: UUID, calls: Sequence[str]) -> set[str]:
+    """Which of these calls the overflow incident has counted already, under any trigger."""
+    rows = run(
+        "SELECT DISTINCT call_id FROM incidents_alert WHERE incident_id = %s "
+        "AND outcome = %s AND call_id = ANY(%s::text[])",
+        [incident_id, int(Outcome.OVERFLOWED), arrays.texts(calls)],
+    )
+    return {call_id for (call_id,) in rows}
