@@ -48,12 +48,18 @@ def copy_schema(source: str, target: str) -> None:
     binaries = cluster.installation() / "bin"
     with psycopg.connect(target, autocommit=True) as connection:
         connection.execute(isolation.create_roles().sql)  # type: ignore[arg-type]
+        owner = connection.info.user
+    with psycopg.connect(source) as connection:
+        policies_of = f" TO {connection.info.user} "
     dump = [os.fspath(binaries / "pg_dump"), "--no-owner"]
     for options in (["--schema-only"], ["--data-only", "--table=django_migrations"]):
         dumped = subprocess.run([*dump, *options, source], capture_output=True, check=True)
+        script = dumped.stdout.replace(policies_of.encode(), f" TO {owner} ".encode())
+        # A setting that a server of another version than the program may not know.
+        script = script.replace(b"SET transaction_timeout = 0;", b"")
         subprocess.run(
             [os.fspath(binaries / "psql"), "-qX", "-v", "ON_ERROR_STOP=1", target],
-            input=dumped.stdout,
+            input=script,
             stdout=subprocess.DEVNULL,
             check=True,
         )
