@@ -86,6 +86,16 @@ def _flush_what_was_written() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _passwords_are_hashed_at_once() -> Iterator[None]:
+    """A hash tells how often it was repeated, so other processes take these as well."""
+    from django.contrib.auth.hashers import PBKDF2PasswordHasher
+
+    plain, PBKDF2PasswordHasher.iterations = PBKDF2PasswordHasher.iterations, 1
+    yield
+    PBKDF2PasswordHasher.iterations = plain
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _reads_write_nothing() -> Iterator[None]:
     """Lets no GET request write, in any test: a replica would refuse it."""
     from config.api.views import TenantViewSet
