@@ -44,6 +44,8 @@ class AlertViewSet(IdempotentMixin, TenantViewSet):
     transactional = False  # absorb() is the transaction
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if self.action_map.get("post") != "create":
+            return super().dispatch(request, *args, **kwargs)
         with aggregation.on_the_way():
             return super().dispatch(request, *args, **kwargs)
 
