@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from django.db.models import Model, QuerySet, prefetch_related_objects
 from django.forms.models import model_to_dict
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
+from django.utils.formats import date_format
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -277,13 +279,11 @@ class ApiKeyAdmin(TenantModelAdmin):
 
     @display(description="Expires")  # type: ignore[untyped-decorator]
     def expires(self, key: ApiKey) -> str:
-        at = key.expires_at
-        return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at else "never"
+        return _moment(key.expires_at)
 
     @display(description="Last used")  # type: ignore[untyped-decorator]
     def last_used(self, key: ApiKey) -> str:
-        used = key.last_used_at
-        return f"{used:%Y-%m-%d %H:%M:%S} UTC" if used else "never"
+        return _moment(key.last_used_at)
 
     @action(  # type: ignore[untyped-decorator]
         description="Revoke the selected keys", permissions=["revoke"]
@@ -291,6 +291,10 @@ class ApiKeyAdmin(TenantModelAdmin):
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         revoked = [keys.revoke(by=actor(request), prefix=key.prefix) for key in queryset]
         self.message_user(request, f"Revoked: {', '.join(key.prefix for key in revoked)}.")
+
+
+def _moment(at: datetime | None) -> str:
+    return "never" if at is None else date_format(at, "DATETIME_FORMAT")
 
 
 class TenantInline(LabelledTabularInline):

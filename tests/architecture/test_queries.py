@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
-import psycopg
 import pytest
 from django.test import Client
 
@@ -16,26 +12,12 @@ from tests.architecture import routes
 from tests.architecture.operations import OPERATIONS
 from tests.factories import world
 from tests.factories.world import World
+from tests.statements import counted
 
 pytestmark = pytest.mark.django_db
 
 MOST = 12
 READINGS = [name for name in OPERATIONS if name.startswith("GET")]
-
-
-@contextmanager
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The statements that are sent until the block ends, through Django and past it."""
-    plain = psycopg.Cursor.execute
-    sent: list[str] = []
-
-    def execute(self: Any, query: Any, *arguments: Any, **options: Any) -> Any:
-        sent.append(str(query))
-        return plain(self, query, *arguments, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(psycopg.Cursor, "execute", execute)
-        yield sent
 
 
 def statements(alpha: World, monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[list[str], int]]:

@@ -10,18 +10,16 @@ count are measured in turns, within the role of a request, so that only the rati
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
-
-import psycopg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.benchmarks import database
 
 NAME = "firebreak_bench_backtest"
 TENANT = "t0"
@@ -49,16 +47,7 @@ def main() -> None:
     parser.add_argument("--alerts", type=int, default=1_000_000)
     parser.add_argument("--keep", action="store_true", help="use the data of the last time")
     options = parser.parse_args()
-    server = os.environ["DATABASE_URL"]
-    if not options.keep:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")
-            connection.execute(f"CREATE DATABASE {NAME}")
-    os.environ["DATABASE_URL"] = urlunsplit(urlsplit(server)._replace(path=f"/{NAME}"))
-    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
-    import django
-
-    django.setup()
+    database.set_up(NAME, keep=options.keep)
     if not options.keep:
         generate(options.alerts)
     measure()

@@ -12,18 +12,16 @@ knows no duplicates, no runs and no order. Each is run in turn, so that the rati
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
-
-import psycopg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.benchmarks import database
 
 NAME = "firebreak_bench_otlp"
 SPANS_A_TRACE = 10
@@ -35,15 +33,7 @@ def main() -> None:
     parser.add_argument("--traces", type=int, default=50, help="traces in a request")
     parser.add_argument("--failing", type=int, default=0, help="of 100 tools, how many fail")
     options = parser.parse_args()
-    server = os.environ["DATABASE_URL"]
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")
-        admin.execute(f"CREATE DATABASE {NAME}")
-    os.environ["DATABASE_URL"] = urlunsplit(urlsplit(server)._replace(path=f"/{NAME}"))
-    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
-    import django
-
-    django.setup()
+    database.set_up(NAME)
     from django.conf import settings
     from django.core.management import call_command
 

@@ -13,14 +13,12 @@ incidents in bulk, by one caller and by two. It exits with 1 when a bar was miss
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
-
-import psycopg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.benchmarks import database
 
 NAME = "firebreak_bench_reading"
 
@@ -36,16 +34,7 @@ def main() -> None:
         "machine that other work keeps busy (Linux, with the server on it)",
     )
     options = parser.parse_args()
-    server = os.environ["DATABASE_URL"]
-    if not options.keep:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE IF EXISTS {NAME} WITH (FORCE)")
-            connection.execute(f"CREATE DATABASE {NAME}")
-    os.environ["DATABASE_URL"] = urlunsplit(urlsplit(server)._replace(path=f"/{NAME}"))
-    os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
-    import django
-
-    django.setup()
+    database.set_up(NAME, keep=options.keep)
     from tests.benchmarks.reading import history, readings, served, storage
 
     if not options.keep:

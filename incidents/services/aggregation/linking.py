@@ -15,6 +15,7 @@ from incidents.services.aggregation.routing import Candidate
 
 
 def link(batch: Batch, places: Sequence[Candidate | None]) -> None:
+    """Makes the runs that the batch's reports name, and links them and agents to ``places``."""
     runs: dict[str, str | None] = {}
     run_links: set[tuple[str, UUID]] = set()
     agent_links: set[tuple[str, UUID]] = set()

@@ -33,21 +33,21 @@ def note(batch: Batch, ids: Sequence[UUID | None], matches: Sequence[Match | Non
     Its incident is null where it was prevented.
     """
     met = [
-        (report, match, key, time, id_)
-        for report, match, key, time, id_ in zip(
+        (report, one, key, time, id_)
+        for report, one, key, time, id_ in zip(
             batch.reports, matches, batch.keys, batch.times, ids, strict=True
         )
-        if match is not None
+        if one is not None
     ]
-    reports, met_rules, keys, times, incidents = zip(*met, strict=True)
+    reports, rules, keys, times, incidents = zip(*met, strict=True)
     rows = Columns("incidents_prevention", len(met))
     rows.constant("tenant_id", "text", batch.tenant_id)
     rows.constant("created_at", "timestamptz", microseconds(batch.at))
     rows.packed("id", arrays.sequential_uuids(clock.uuid7().bytes, len(met)), "uuid")
     rows.add("alert_key", "uuid", keys)
-    rows.add("rule_id", "uuid", [match.rule_id.bytes for match in met_rules])
-    rows.add("revision", "bigint", [match.revision for match in met_rules])
-    rows.add("mode", "text", [match.mode for match in met_rules])
+    rows.add("rule_id", "uuid", [one.rule_id.bytes for one in rules])
+    rows.add("revision", "bigint", [one.revision for one in rules])
+    rows.add("mode", "text", [one.mode for one in rules])
     rows.add("incident_id", "uuid", [None if id_ is None else id_.bytes for id_ in incidents])
     rows.add("occurred_at", "timestamptz", times)
     rows.add("group_key", "text", [report.group_key or "" for report in reports])

@@ -6,7 +6,6 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-import psycopg
 import pytest
 
 from config import clock
@@ -18,6 +17,7 @@ from incidents.services.reports import Report
 from tests.config.api.conftest import ApiClient
 from tests.factories.reading import NOW, incident
 from tests.factories.tenancy import TenantFactory
+from tests.statements import counted
 
 pytestmark = pytest.mark.django_db
 
@@ -164,24 +164,16 @@ def test_insight_needs_the_read_scope(reading: str, call: Callable[..., ApiClien
 def test_insight_takes_a_fixed_number_of_queries(
     reading: str, tenant: Tenant, api: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    statements: list[Any] = []
-    execute = psycopg.Cursor.execute
-
-    def counted(self: Any, query: Any, *args: Any, **options: Any) -> Any:
-        statements.append(query)
-        return execute(self, query, *args, **options)
-
     for severity in Severity:
         SeverityTarget.objects.create(
             tenant=tenant, severity=severity, acknowledge_seconds=60, resolve_seconds=600
         )
     incident(tenant, category="some", acknowledged_after=timedelta(minutes=1))
     api.get(address(reading))
-    monkeypatch.setattr(psycopg.Cursor, "execute", counted)
     counts = []
     for _ in range(2):
-        statements.clear()
-        assert api.get(address(reading)).status_code == 200
+        with counted(monkeypatch) as statements:
+            assert api.get(address(reading)).status_code == 200
         counts.append(len(statements))
         for number in range(15):
             incident(

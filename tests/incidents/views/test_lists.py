@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
-import psycopg
 import pytest
 import yaml
 from django.test import Client
@@ -21,6 +19,7 @@ from incidents.services import lifecycle
 from tests.config.api.conftest import ApiClient
 from tests.factories.reading import NOW, incident
 from tests.factories.tenancy import TenantFactory
+from tests.statements import counted
 
 pytestmark = pytest.mark.django_db
 
@@ -225,23 +224,15 @@ ADDRESSES = (
 def test_reading_takes_a_fixed_number_of_queries(
     address: str, tenant: Tenant, api: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    statements: list[Any] = []
-    execute = psycopg.Cursor.execute
-
-    def counted(self: Any, query: Any, *args: Any, **options: Any) -> Any:
-        statements.append(query)
-        return execute(self, query, *args, **options)
-
     about = incident(tenant, category="c", signature="v1:x", error_code="E", runs=("one-run",))
     path = "/api/v1/" + address.format(id=about.pk)
     for _ in range(3):
         incident(tenant, category="c", signature="v1:x", resolved_after=HOUR, runs=("one-run",))
     api.get(path)
-    monkeypatch.setattr(psycopg.Cursor, "execute", counted)
     counts = []
     for _ in range(2):
-        statements.clear()
-        assert api.get(path).status_code == 200
+        with counted(monkeypatch) as statements:
+            assert api.get(path).status_code == 200
         counts.append(len(statements))
         for _ in range(12):
             one = incident(
