@@ -28,14 +28,22 @@ def rendered(bundle: Any) -> tuple[RenderedPdf, SealedBundle]:
     return pdf.render(bundle, sealed=sealed), sealed
 
 
+_STREAM = re.compile(rb"<</Length (\d+)[^\n]*>>\nstream\n")
+
+
 def streams(content: bytes) -> list[bytes]:
     """The streams of a PDF, inflated where they are deflated."""
     found: list[bytes] = []
-    for match in re.finditer(rb"stream\r?\n(.*?)\r?\nendstream", content, re.DOTALL):
+    place = 0
+    # By their lengths: what is deflated may end, or begin, like the words around it.
+    while match := _STREAM.search(content, place):
+        place = match.end() + int(match[1])
+        data = content[match.end() : place]
+        assert content[place : place + 11].strip().startswith(b"endstream")
         try:
-            found.append(zlib.decompress(match.group(1)))
+            found.append(zlib.decompress(data))
         except zlib.error:
-            found.append(match.group(1))
+            found.append(data)
     return found
 
 
