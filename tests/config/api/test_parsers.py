@@ -119,15 +119,10 @@ def test_read_body_chunked_where_the_server_does_not_end_the_stream() -> None:
     assert parsers.read_body(chunked(b"{}", terminated=False)) == b""
 
 
-@pytest.mark.parametrize("members", [1, parsers.MAX_GZIP_MEMBERS])
+@pytest.mark.parametrize("members", [1, 2, 10_000])
 def test_gunzip_members(members: int) -> None:
-    assert parsers.gunzip(gzip.compress(b"a") * members, limit=1000) == b"a" * members
-
-
-def test_gunzip_too_many_members() -> None:
-    data = gzip.compress(b"") * (parsers.MAX_GZIP_MEMBERS + 1)
-    with pytest.raises(Invalid, match="more than 100 members"):
-        parsers.gunzip(data, limit=1000)
+    # A sender that compresses line by line makes one member of each.
+    assert parsers.gunzip(gzip.compress(b"a") * members, limit=10_000) == b"a" * members
 
 
 def test_read_body_shorter_than_its_length() -> None:
