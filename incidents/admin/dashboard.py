@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import cache
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -92,7 +93,13 @@ def _list(tenant: str, since: overview.Overview | None = None, **query: Any) -> 
         query["tenant"] = tenant
     if since is not None and since.days:
         query["started_after"] = _midnight(since.days[0].day)
-    return f"{reverse('admin:incidents_incident_changelist')}?{urlencode(query)}"
+    return f"{_incidents()}?{urlencode(query)}"
+
+
+@cache
+def _incidents() -> str:
+    # A dashboard leads there a hundred times.
+    return reverse("admin:incidents_incident_changelist")
 
 
 def _of_day(day: overview.Day, tenant: str, **query: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
@@ -16,7 +17,7 @@ from incidents.admin.forms import MAX_TENANTS, IncidentFilterForm
 from incidents.enums import Status, Topic
 from incidents.models import Incident
 from incidents.services import reach, reads
-from incidents.services.reads import RETENTION_DAYS, Narrowing
+from incidents.services.reads import RETENTION_DAYS, Narrowing, search
 
 PAGE_SIZE: Final = 50
 _ORDERS: Final = {
@@ -35,17 +36,13 @@ _SPARSE: Final = (
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A page of the list. Before the moment ``since``, if there is one, it did not look: for more
-    rows, or for rows to put in order.
+    rows, or for rows to put in order. Then ``reach`` is how many incidents it looked through.
     """
 
     page: Page
+    reach: int
     since: datetime | None = None
     is_sorted: bool = False
-
-    @property
-    def reach(self) -> int:
-        """How many incidents it looked through, if not through all."""
-        return reach.ROWS
 
 
 def shown(request: HttpRequest, form: IncidentFilterForm, incidents: QuerySet[Incident]) -> Listed:
@@ -57,12 +54,12 @@ def shown(request: HttpRequest, form: IncidentFilterForm, incidents: QuerySet[In
     if order is None:
         reaches = walk.end if walk.may_be_long else None
         found = page(narrowed, by=(walk.column, "id"), cursor=cursor, size=PAGE_SIZE, reach=reaches)
-        return Listed(found, found.end and reach.moment_of(found.end))
+        return Listed(found, walk.rows, found.end and reach.moment_of(found.end))
     end = None if walk.is_short else walk.end(None, False)
     if end is not None:
         narrowed = narrowed.filter(**{f"{walk.column}__gte": end})
     found = page(narrowed, by=order, cursor=cursor, size=PAGE_SIZE)
-    return Listed(found, end and reach.moment_of(end), is_sorted=True)
+    return Listed(found, walk.rows, end and reach.moment_of(end), is_sorted=True)
 
 
 class _Walk:
@@ -93,17 +90,29 @@ class _Walk:
         if self.column == "id":
             self.after = self.after and reach.id_at(self.after)
             self.before = self.before and reach.id_at(self.before)
+        # None: there are no words, or so many incidents have them that each is asked.
+        self.found: list[UUID] | None = None
+        self.is_worded = False
+        if words := self.given.get("search"):
+            whose = [self.only] if self.only else None if seen is None else form.tenant_names
+            is_sampled = self.only is not None or seen is None
+            self.is_worded = is_sampled and search.are_common(words, tenant=self.only)
+            if not self.is_worded:
+                found = search.found_by(words, tenants=whose)
+                self.is_worded = len(found) > search.FEW
+                self.found = None if self.is_worded else found
+        self.rows = reach.WORDED if self.is_worded else reach.ROWS
         # Few enough to be read all: those that burn, those with a word, those of a rare kind.
         self.is_short = (
-            self.topic == Topic.ACTIVE
+            self.found is not None
+            or self.topic == Topic.ACTIVE
             or self.given.get("status") in (Status.OPEN, Status.ACKNOWLEDGED)
-            or bool(self.given.get("search"))
             or (self.tenants is not None and reach.is_rare(tenants=self.tenants, given=self.given))
         )
         # The incidents of several tenants by when they started come from an index for each.
         is_merged = self.column == "started_at" and not self.only
         self.may_be_long = not self.is_short and (
-            is_merged or any(self.given.get(name) for name in _SPARSE)
+            is_merged or self.is_worded or any(self.given.get(name) for name in _SPARSE)
         )
 
     def end(self, place: Any, backwards: bool) -> Any:
@@ -117,6 +126,7 @@ class _Walk:
             after=after,
             before=before,
             ascending=backwards,
+            rows=self.rows,
         )
 
     def narrow(self, incidents: QuerySet[Incident]) -> QuerySet[Incident]:
@@ -128,7 +138,7 @@ class _Walk:
             severity=given.get("severity") or (),
             **{
                 name: given.get(name) or None
-                for name in ("trigger_type", "agent_id", "run_id", "assignee", "search")
+                for name in ("trigger_type", "agent_id", "run_id", "assignee")
             },
         )
         found = Q()
@@ -148,7 +158,13 @@ class _Walk:
         if given.get("acknowledged"):
             found &= Q(acknowledged_at__isnull=given["acknowledged"] == "no")
         if given.get("category"):
-            incidents = incidents.filter(
-                RawSQL(f"{reach.CATEGORY} = %s", [given["category"]], BooleanField())  # noqa: S611 - our own SQL
-            )
+            incidents = incidents.filter(_raw(f"{reach.CATEGORY} = %s", [given["category"]]))
+        if self.found is not None:
+            incidents = incidents.filter(_raw("incidents_incident.id = ANY(%s)", [self.found]))
+        elif self.is_worded:
+            incidents = incidents.filter(_raw(*search.says(given["search"])))
         return reads.narrow(incidents.filter(found), narrowing, tenant=self.only)
+
+
+def _raw(condition: str, parameters: list[Any]) -> RawSQL:
+    return RawSQL(condition, parameters, BooleanField())  # noqa: S611 - our own SQL

@@ -101,8 +101,12 @@ class Evidence(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            # The evidence of one incident, newest first.
-            models.Index(fields=["incident", "created_at", "id"], name="evidence_incident"),
+            # The evidence of one incident, newest first, and how much of it a recovery left.
+            models.Index(
+                fields=["incident", "created_at", "id"],
+                include=["recovery_executed"],
+                name="evidence_incident",
+            ),
             # The evidence of one run.
             models.Index(
                 fields=["tenant", "run_id"],

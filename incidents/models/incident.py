@@ -194,6 +194,12 @@ class Incident(models.Model):
                 condition=~Q(status=Status.RESOLVED),
                 name="incident_unresolved_created",
             ),
+            # What burns the worst, of whichever tenant, is what people look for first.
+            models.Index(
+                fields=["severity", "id"],
+                condition=~Q(status=Status.RESOLVED),
+                name="incident_worst",
+            ),
             # The hourly limit and the insights go by started_at.
             models.Index(fields=["tenant", "started_at"], name="incident_started"),
             # Retention: the incidents of a tenant that were resolved before some moment, and those

@@ -15,7 +15,9 @@ from config.database.statements import run
 from incidents.models.rollup import UNCATEGORIZED, or_else
 from incidents.services.reports import MAX_AHEAD
 
-ROWS: Final = 20_000
+ROWS: Final = 10_000
+# Where the words of each are looked at too, which takes longer.
+WORDED: Final = 2_000
 CATEGORY: Final = or_else("incidents_incident.category", UNCATEGORIZED)
 # What one clock may be ahead of another.
 _SKEW: Final = timedelta(minutes=5)
@@ -25,7 +27,7 @@ _TABLE: Final = "incidents_incident"
 _OF_IDS: Final = (
     f"SELECT id FROM {_TABLE} WHERE {{where}} ORDER BY id {{direction}} OFFSET %s LIMIT 1"  # noqa: S608 - our own names
 )
-# An even share for each tenant: together they are never more than ``ROWS``.
+# An even share for each tenant: together they are never more than asked for.
 _OF_TIMES: Final = f"""
     SELECT {{nearest}}(b.at) FROM unnest(%s::text[]) AS t(id), LATERAL (
         SELECT {{column}} AS at FROM {_TABLE} WHERE tenant_id = t.id AND {{where}}
@@ -48,8 +50,9 @@ def end(
     after: Any = None,
     before: Any = None,
     ascending: bool = False,
+    rows: int,
 ) -> Any:
-    """Where a walk ends that looks through at most ``ROWS`` incidents; None: at the last of them.
+    """Where a walk ends that looks through at most so many incidents; None: at the last of them.
 
     It goes by ``column``, which is ``id`` (and grows with time) or a time of these tenants, from
     ``before`` down to ``after``, or up where it is ``ascending``; both belong to it. What has the
@@ -62,17 +65,17 @@ def end(
         if tenants is not None:
             given["tenant_id = ANY(%s)"] = list(tenants)
         statement = _OF_IDS.format(where=" AND ".join(given) or "true", direction=direction)
-        rows = run(statement, [*given.values(), ROWS - 1], prepare=False)
-        return rows[0][0] if rows else None
+        found = run(statement, [*given.values(), rows - 1], prepare=False)
+        return found[0][0] if found else None
     statement = _OF_TIMES.format(
         column=column,
         nearest="min" if ascending else "max",
         where=" AND ".join(given) or "true",
         direction=direction,
     )
-    share = max(ROWS // max(len(tenants or ()), 1), 1)
-    rows = run(statement, [list(tenants or ()), *given.values(), share - 1], prepare=False)
-    return rows[0][0]
+    share = max(rows // max(len(tenants or ()), 1), 1)
+    found = run(statement, [list(tenants or ()), *given.values(), share - 1], prepare=False)
+    return found[0][0]
 
 
 def is_rare(*, tenants: Sequence[str], given: Mapping[str, Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from django import template
@@ -20,6 +21,7 @@ _STEPS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 @register.simple_tag
+@cache
 def severity_badge(severity: int) -> SafeString:
     """The severity as a colour and a word."""
     label = Severity(severity).label
@@ -35,6 +37,7 @@ def kept(seconds: float | None, target: int | None) -> str | SafeString:
 
 
 @register.simple_tag
+@lru_cache
 def badge(word: Any, kind: Any = "") -> SafeString:
     """A word in a colour of its kind (by default the word's own)."""
     if word is None or word == "":
@@ -110,11 +113,10 @@ def clock_time(value: datetime | None) -> SafeString:
 
 
 def _timed(moment: datetime, shown: str) -> SafeString:
-    return format_html(
-        '<time datetime="{}" title="{} UTC">{}</time>',
-        moment.isoformat(),
-        f"{moment:%Y-%m-%d %H:%M:%S}",
-        shown,
+    # Nothing of it is anybody's words, and a list has a hundred of them.
+    written = moment.isoformat()
+    return mark_safe(  # noqa: S308
+        f'<time datetime="{written}" title="{written[:10]} {written[11:19]} UTC">{shown}</time>'
     )
 
 

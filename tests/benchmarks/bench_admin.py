@@ -102,6 +102,11 @@ _MANY = (
     (Bundle, 5_000, {}),
 )
 FLOOD = 200_000
+# Ids of alerts grow with time, and so lie in the table as in the index.
+_IN_ORDER = """(
+    lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint + n / 200), 12, '0')
+    || '7000' || '8' || lpad(to_hex(n), 15, '0')
+)::uuid"""
 
 
 def fill(number: int) -> Seeded:
@@ -113,7 +118,7 @@ def fill(number: int) -> Seeded:
     screens.furnish(seeded)
     for model, count, unique in _MANY:
         multiply(model, count, **unique)
-    multiply(Alert, FLOOD, key="gen_random_uuid()", call_id="'many-' || n")
+    multiply(Alert, FLOOD, id=_IN_ORDER, key="gen_random_uuid()", call_id="'many-' || n")
     Incident.objects.filter(pk=seeded.worst.pk).update(
         alerts_count=FLOOD + 230, calls_affected=FLOOD + 230
     )
@@ -202,6 +207,12 @@ def main() -> None:
         f"{listed}?topic=all&order=calls&tenant=bench-0",
         f"{listed}?topic=resolved&order=seen",
         f"{listed}?topic=historical&order=worst",
+        # A word that every incident says, and one that a few do.
+        f"{listed}?search=failure_spike",
+        f"{listed}?topic=all&search=failure_spike",
+        f"{listed}?topic=all&search=failure_spike&order=cost",
+        f"{listed}?topic=all&search=failure_spike&tenant=bench-0",
+        f"{listed}?topic=all&search=nothing",
         f"{listed}{large}/change/",
         *(path for group in screens.GROUPS.values() for path in group(seeded)),
     ]

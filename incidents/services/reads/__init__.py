@@ -61,7 +61,7 @@ def page(
     """
     found: list[UUID] | None = None
     if narrowing.search is not None:
-        found = search.found_by(tenant, narrowing.search)
+        found = search.found_by(narrowing.search, tenants=[tenant])
         if len(found) > search.FEW:
             found = None
             if ordering.removeprefix("-") == "created_at":

@@ -17,6 +17,7 @@ from config.tenancy.models import Tenant
 from incidents.enums import ResolutionMethod
 from incidents.models import Incident
 from incidents.services import lifecycle, reach
+from incidents.services.reads import search
 from tests.factories.people import incident, person
 
 pytestmark = pytest.mark.django_db
@@ -117,6 +118,48 @@ def test_list_ordered_by_what_no_index_serves_says_of_which(
     answer = root.get(reverse(LIST), {"topic": "all", "order": "cost", "category": "rare"})
     assert list(answer.context["rows"]) == [house[29], house[3]]
     assert "of these incidents" not in answer.content.decode()
+
+
+@pytest.mark.parametrize("whose", ["", "one", "staff"])
+def test_list_of_common_words_looks_so_far_and_leads_on(
+    client: Client,
+    house: list[Incident],
+    tenant: Tenant,
+    other: Tenant,
+    whose: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(search, "FEW", 4)
+    monkeypatch.setattr(reach, "WORDED", ROWS)
+    client.force_login(person("viewer", tenant, other) if whose == "staff" else person(None))
+    query = {"topic": "all", "search": "USUAL"}
+    wanted = [one for one in house if one.trigger_type == "usual"]
+    if whose == "one":
+        query["tenant"] = tenant.pk
+        wanted = [one for one in wanted if one.tenant_id == tenant.pk]
+    found, pages = walked(client, **query)
+    assert found == wanted
+    assert len(pages) > 1
+    assert f"Looked through {ROWS} incidents, back to" in pages[0].content.decode()
+    ordered = client.get(reverse(LIST), query | {"order": "cost"})
+    assert set(ordered.context["rows"]) <= set(wanted)
+    assert f"the latest {ROWS} of these incidents" in ordered.content.decode()
+    # Few have these: they are found wherever they are.
+    found, pages = walked(client, **query | {"search": "kind-27"})
+    assert found == [house[27]]
+    assert len(pages) == 1
+
+
+def test_list_of_common_words_that_another_tenant_says(
+    client: Client,
+    house: list[Incident],
+    tenant: Tenant,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(search, "FEW", 4)
+    client.force_login(person("viewer", tenant))
+    lifecycle.comment(incident=house[27], by=BY, description="usual")
+    assert walked(client, topic="all", search="rare")[0] == [house[15]]
 
 
 def test_list_from_a_moment_ends_its_walk_there(root: Client, house: list[Incident]) -> None:
