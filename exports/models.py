@@ -58,7 +58,7 @@ class Bundle(models.Model):
     created_at = models.DateTimeField(default=clock.now, editable=False)
     created_by = models.CharField(max_length=300, editable=False)
     reason = models.TextField(blank=True, default="", editable=False)
-    sha256 = models.CharField(max_length=64, db_collation="C", editable=False)
+    sha256 = models.CharField("SHA-256", max_length=64, db_collation="C", editable=False)
     signature = models.BinaryField(max_length=SIGNATURE_BYTES, editable=False)
     manifest_signature = models.BinaryField(max_length=SIGNATURE_BYTES, editable=False)
     key = models.ForeignKey(

@@ -69,7 +69,12 @@ class Migration(migrations.Migration):
                 ("created_at", models.DateTimeField(default=config.clock.now, editable=False)),
                 ("created_by", models.CharField(editable=False, max_length=250)),
                 ("reason", models.TextField(blank=True, default="", editable=False)),
-                ("sha256", models.CharField(db_collation="C", editable=False, max_length=64)),
+                (
+                    "sha256",
+                    models.CharField(
+                        db_collation="C", editable=False, max_length=64, verbose_name="SHA-256"
+                    ),
+                ),
                 ("signature", models.BinaryField(max_length=64)),
                 ("manifest_signature", models.BinaryField(max_length=64)),
                 ("document", models.BinaryField()),

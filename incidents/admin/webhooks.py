@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
 from django import forms
@@ -25,7 +26,7 @@ from incidents.models import SenderSettings, WebhookAttempt, WebhookDelivery, We
 from incidents.senders.redaction import MAX_PATTERN, MAX_PATTERNS, pattern_errors
 from incidents.services import senders, webhooks
 from incidents.services.webhooks.transport import url_error
-from incidents.templatetags.firebreak import ago, badge, readable
+from incidents.templatetags.firebreak import NOTHING, ago, badge, readable
 
 
 class _Lines(forms.CharField):
@@ -71,6 +72,8 @@ class WebhookForm(forms.ModelForm):
             "is_enabled",
         ]
         widgets = {"url": UnfoldAdminTextInputWidget()}
+        labels = {"url": "URL", "min_severity": "From severity", "is_enabled": "Enabled"}
+        help_texts = {"min_severity": "Of less severe incidents it is told nothing. Empty: of all."}
 
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"]
@@ -231,7 +234,7 @@ class WebhookDeliveryAdmin(ReadOnlyModelAdmin):
 
     @display(description="What is sent")  # type: ignore[untyped-decorator]
     def body_shown(self, delivery: WebhookDelivery) -> SafeString:
-        return readable(delivery.body)
+        return readable(json.loads(delivery.body)) if delivery.body else NOTHING
 
 
 class SenderSettingsForm(forms.ModelForm):
@@ -258,6 +261,12 @@ class SenderSettingsForm(forms.ModelForm):
             "resolve_on_resolved",
             "sentry_secret",
         ]
+        help_texts = {
+            "keep_prompts": "Keep prompts and answers of OTLP traces, redacted by the patterns "
+            "below. Off: they are dropped before they are decoded.",
+            "resolve_on_resolved": "When Alertmanager says that all alerts of an incident are "
+            "over, it is resolved.",
+        }
 
     def clean_redaction_patterns(self) -> list[str] | None:
         patterns: list[str] = self.cleaned_data["redaction_patterns"]

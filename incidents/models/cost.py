@@ -46,7 +46,7 @@ class CostRecord(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.cost_cents} cents for {self.request_id}"
+        return f"{self.cost_cents.normalize():f} cents for {self.request_id}"
 
 
 class CostAnomaly(models.Model):

@@ -200,4 +200,4 @@ class Prevention(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.trigger_type} by {self.rule_id}"
+        return f"{self.trigger_type} by {self.rule}"

@@ -147,7 +147,7 @@ class WebhookDelivery(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} to {self.endpoint_id}"
+        return f"{self.kind} to {self.endpoint}"
 
 
 class WebhookAttempt(models.Model):

@@ -26,6 +26,11 @@ LISTED: Final = 10
 BASELINE_DAYS: Final = 30
 SIMILAR_DAYS: Final = 90
 _HOUR_MS: Final = 3_600_000
+_HOW: Final[dict[str, str]] = {
+    ResolutionMethod.AUTO: "automatically",
+    ResolutionMethod.MANUAL: "by hand",
+    ResolutionMethod.ROLLBACK: "by a rollback",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +233,7 @@ def _of_category(
     insights += [
         _insight(
             InsightKind.METHOD_WORKS,
-            f"{use.count} incidents were resolved by {use.resolution_method}.",
+            f"{use.count} incidents were resolved {_HOW[use.resolution_method]}.",
             0.6 + min(0.05 * use.count, 0.3),
             ids(use.resolution_method),
         )
@@ -332,7 +337,7 @@ def of_similar(alike: Sequence[Similar]) -> list[Insight]:
             insights.append(
                 _insight(
                     InsightKind.SAME_METHOD,
-                    f"{count} similar incidents were resolved by {method}.",
+                    f"{count} similar incidents were resolved {_HOW[method]}.",
                     min(0.5 + 0.1 * count, 0.9),
                     [one.incident_id for one in alike if one.resolution_method == method],
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import cache, lru_cache
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from incidents.enums import Severity
 register = template.Library()
 
 NOTHING: Final = mark_safe('<span class="fb-none" title="nothing recorded">&ndash;</span>')
+_THREE_DIGITS: Final = Context(prec=3, rounding=ROUND_HALF_UP)
 _STEPS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -135,6 +136,29 @@ def money(cents: Decimal | float | None) -> str | SafeString:
 def count(value: int | None) -> str | SafeString:
     """A number with its thousands apart."""
     return NOTHING if value is None else f"{value:,}"
+
+
+@register.filter
+def brief_count(value: int) -> str:
+    """A number in few characters: from ten millions on to three digits."""
+    return _brief(value) if value >= 10_000_000 else f"{value:,}"
+
+
+@register.filter
+def brief_money(cents: Decimal | None) -> str | SafeString:
+    """Cents as dollars in few characters: from $10,000 on whole ones, from $1,000,000 on to three
+    digits.
+    """
+    if cents is None or (dollars := Decimal(cents) / 100) < 10_000:
+        return money(cents)
+    rounded = int(dollars.quantize(Decimal(1), ROUND_HALF_UP))
+    return f"${_brief(rounded) if rounded >= 1_000_000 else f'{rounded:,}'}"
+
+
+def _brief(value: int) -> str:
+    rounded = _THREE_DIGITS.create_decimal(value)
+    exponent, unit = (9, "B") if rounded >= 10**9 else (6, "M")
+    return f"{rounded.scaleb(-exponent):f}{unit}"
 
 
 @register.filter

@@ -147,7 +147,7 @@ def describe(incident: Incident) -> str:
         f"in {alerts:,} {'alert' if alerts == 1 else 'alerts'} so far"
     ]
     if incident.cost_delta_cents:
-        said.append(f", at {values.format_money(incident.cost_delta_cents)} cents")
+        said.append(f", at {incident.cost_delta_cents.normalize():f} cents")
     said.append(".")
     if incident.error_code:
         message = f": {incident.error_message}" if incident.error_message else ""

@@ -42,7 +42,7 @@ def test_capture_says_what_happened(tenant: Tenant) -> None:
     for fact in (
         "failure_spike",
         "12 calls in 12 alerts",
-        "18.0000 cents",
+        "18 cents",
         "EXECUTION_TIMEOUT: No answer within 60 s",
         "Category execution_failure",
         "Agent checkout-agent",
