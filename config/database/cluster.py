@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -9,6 +10,8 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+
+import psutil
 
 from config.database import account as accounts
 from config.database.account import Account
@@ -23,9 +26,8 @@ VERSION = "18"
 SOCKET_PATH_LIMIT = 92
 
 # For a laptop or a server of two cores. Written into postgresql.conf when a cluster is made,
-# where its owner may change them.
+# where its owner may change them; see also shared_buffers().
 TUNING = {
-    "shared_buffers": "256MB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "15min",
     # Pages of keys that are digests do not get smaller, and trying costs more than writing them.
@@ -39,6 +41,8 @@ TUNING = {
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
 }
+_MB = 1024 * 1024
+_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 # Given at every start, because promises rest on them: what was answered is on disk, and nobody
 # outside this machine can ask.
 GUARANTEES = {
@@ -47,6 +51,19 @@ GUARANTEES = {
     "full_page_writes": "on",
     "synchronous_commit": "on",
 }
+
+
+def shared_buffers() -> str:
+    """An eighth of the memory that is ours, from 128 MB to 1 GB.
+
+    Inserts stay as fast as they were for as long as the index of the alerts' keys fits in, which
+    are digests and land anywhere in it: about 60 bytes an alert.
+    """
+    memory = psutil.virtual_memory().total
+    with contextlib.suppress(OSError, ValueError):
+        # A container's; "max" where there is no limit.
+        memory = min(memory, int(_MEMORY_LIMIT.read_text()))
+    return f"{min(max(memory // 8 // _MB, 128), 1024)}MB"
 
 
 def installation() -> Path:
@@ -127,7 +144,10 @@ def make(directory: Path, *, account: Account) -> None:
         # The socket lies in a directory that only its owner and root may enter.
         "--auth-local=trust",
         "--auth-host=reject",
-        *(f"--set={name}={value}" for name, value in TUNING.items()),
+        *(
+            f"--set={name}={value}"
+            for name, value in (TUNING | {"shared_buffers": shared_buffers()}).items()
+        ),
         account=account,
     )
     _run(

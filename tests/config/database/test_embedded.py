@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -112,12 +113,40 @@ def test_settings_on_an_empty_machine(data: Path) -> None:
         "synchronous_commit": "on",
         "listen_addresses": "",
         "max_connections": "200",
-        "shared_buffers": "256MB",
         "jit": "off",
     }
     assert {name: ask(entry, f"SHOW {name}") for name in wanted} == wanted
+    assert ask(entry, "SELECT pg_size_bytes(current_setting('shared_buffers'))") == (
+        int(cluster.shared_buffers().removesuffix("MB")) * 1024 * 1024
+    )
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
     assert sorted(path.name for path in data.parent.iterdir()) == ["pg", "pg.lock", "pg.log"]
+
+
+@pytest.mark.parametrize(
+    ("total", "limit", "wanted"),
+    [
+        (24, None, "1024MB"),
+        (4, None, "512MB"),
+        (0.5, None, "128MB"),
+        (24, "max\n", "1024MB"),
+        (24, f"{2 * 2**30}\n", "256MB"),
+        (1, f"{2**60}\n", "128MB"),
+    ],
+)
+def test_shared_buffers_of_a_machine_and_of_a_container(
+    total: float,
+    limit: str | None,
+    wanted: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if limit is not None:
+        (tmp_path / "memory.max").write_text(limit)
+    monkeypatch.setattr(cluster, "_MEMORY_LIMIT", tmp_path / "memory.max")
+    memory = SimpleNamespace(total=int(total * 2**30))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    assert cluster.shared_buffers() == wanted
 
 
 def test_settings_when_the_server_is_up_runs_no_program(
