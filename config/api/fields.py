@@ -142,7 +142,11 @@ class Timestamp(serializers.DateTimeField):
 
 
 class StrictInteger(serializers.IntegerField):
-    """A JSON integer within its bounds; no boolean, no float, no string."""
+    """A JSON integer within its bounds; no boolean, no string.
+
+    A number without a fraction is one, however it is written: 2.0 and 2e0 are 2, as JSON Schema
+    has it.
+    """
 
     default_error_messages = {"invalid": "must be an integer"}
 
@@ -150,6 +154,8 @@ class StrictInteger(serializers.IntegerField):
         super().__init__(min_value=min_value, max_value=max_value, **options)
 
     def to_internal_value(self, data: Any) -> int:
+        if type(data) is float and data.is_integer():
+            return int(data)
         if type(data) is not int:
             self.fail("invalid")
         return data

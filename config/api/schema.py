@@ -8,7 +8,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema as BaseAutoSchema
 from drf_spectacular.utils import OpenApiParameter
 
-from config.api import problems
+from config.api import problems, values
 from config.api.permissions import ANY_SCOPE, required_scope
 
 _FIELD_ERROR: Final = {
@@ -56,6 +56,10 @@ _REFUSALS: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
 }
 
 
+# Names that callers choose, where they are a part of an address.
+_IN_PATHS: Final = {"run_id": values.RUN_ID.pattern, "category": values.SLUG.pattern}
+
+
 class AutoSchema(BaseAutoSchema):
     """Adds what our views declare.
 
@@ -68,6 +72,9 @@ class AutoSchema(BaseAutoSchema):
         if operation is None:
             return None
         if body := operation.get("requestBody"):
+            if isinstance(self.get_request_serializer(), dict):
+                # What is not made of fields cannot be left out for having none that it needs.
+                body["required"] = True
             for media_type, content in body["content"].items():
                 if (example := self._example(media_type)) is not None:
                     content["example"] = example
@@ -128,7 +135,13 @@ class AutoSchema(BaseAutoSchema):
         return refused
 
     def get_override_parameters(self) -> list[Any]:
-        found: list[Any] = []
+        found: list[Any] = [
+            OpenApiParameter(
+                name, {"type": "string", "pattern": f"^{pattern}$"}, OpenApiParameter.PATH
+            )
+            for name, pattern in _IN_PATHS.items()
+            if f"{{{name}}}" in self.path
+        ]
         declared = getattr(self.view, "parameters_of", None)
         if declared and (parameters := declared(getattr(self.view, "action", None))):
             found.append(parameters)

@@ -83,6 +83,15 @@ DEPENDENT = {
 }
 
 
+def holds_huge_integer(value: Any) -> bool:
+    """JSON objects of any form may hold none beyond 2^53-1, for which JSON Schema has no word."""
+    if isinstance(value, dict):
+        return any(map(holds_huge_integer, value.values()))
+    if isinstance(value, list):
+        return any(map(holds_huge_integer, value))
+    return isinstance(value, int) and abs(value) >= 2**53
+
+
 @schema.parametrize()
 @settings(
     max_examples=EXAMPLES,
@@ -93,14 +102,21 @@ DEPENDENT = {
     suppress_health_check=list(HealthCheck),
 )
 def test_operation_is_as_documented(case: Any, caller: World) -> None:
+    drawn = dict(case.query)
     # A cursor cannot be made up, and this parameter goes with one value of another.
     case.query.pop("cursor", None)
     if case.query.get("topic") != "historical":
         case.query.pop("retention_days", None)
     excluded = []
-    if case.operation.label in JUDGED:
+    # What was wrong may be what is not sent: that, or a list of nothing.
+    is_whole = drawn == case.query and [] not in drawn.values()
+    if case.operation.label in JUDGED or not is_whole:
         excluded.append(negative_data_rejection)
-    if case.operation.label in DEPENDENT or r"\x00" in repr([case.query, case.body]):
+    if (
+        case.operation.label in DEPENDENT
+        or r"\x00" in repr([case.query, case.body])
+        or holds_huge_integer(case.body)
+    ):
         excluded.append(positive_data_acceptance)
     with kept_connection(), transaction.atomic():
         case.call_and_validate(headers=caller.headers, excluded_checks=excluded)

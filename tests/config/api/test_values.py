@@ -120,6 +120,8 @@ ACCEPTED = [
     (fields.Money(), "12.5", Decimal("12.5")),
     (fields.Money(signed=True), "-12.5", Decimal("-12.5")),
     (fields.StrictInteger(max_value=5), 5, 5),
+    (fields.StrictInteger(max_value=5), 5.0, 5),
+    (fields.StrictInteger(), 2.0**52, 2**52),
     (fields.StrictInteger(), 2**53 - 1, 2**53 - 1),
     (fields.StrictInteger(min_value=-1), -1, -1),
     (fields.Number(min_value=0, max_value=1), 0.5, 0.5),
@@ -152,8 +154,8 @@ REFUSED = [
     *[(fields.RunIdentifier(), data) for data in ("a/b", "", "a\n", 7)],
     *[(fields.Slug50(), data) for data in ("A", "a" * 51, "", "a\n", 1, {})],
     *[(fields.Money(), data) for data in (1, 1.5, "-1", "1\n", "", None, True, [], {}, "1e5")],
-    *[(fields.StrictInteger(max_value=5), data) for data in (6, -1, True, 1.0, "1", None, [])],
-    *[(fields.StrictInteger(), data) for data in (2**53, 10**30)],
+    *[(fields.StrictInteger(max_value=5), data) for data in (6, -1, True, 1.5, 6.0, "1", None, [])],
+    *[(fields.StrictInteger(), data) for data in (2**53, 10**30, 2.0**53, 1e300)],
     *[
         (fields.Number(min_value=0, max_value=1), data)
         for data in (1.1, -1, True, "0.5", None, float("nan"), float("inf"), 10**400)
