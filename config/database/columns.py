@@ -1,7 +1,8 @@
-"""Rows sent to PostgreSQL as columns: one INSERT ... SELECT from unnest, whatever their number.
+"""Rows sent to PostgreSQL as columns: one INSERT ... SELECT of arrays, whatever their number.
 
 A column whose values are all the same travels once, as a scalar; a column of nulls does not
-travel at all. What varies travels as one packed array (see ``config.database.arrays``).
+travel at all. What varies travels as one packed array (see ``config.database.arrays``), and is
+unnested where it is selected: from a FROM clause each array would be stored once more on its way.
 """
 
 from __future__ import annotations
@@ -33,9 +34,8 @@ class Columns:
         self._count = count
         self._names: list[str] = []
         self._selected: list[str] = []
-        self._scalars: list[Any] = []
-        self._unnested: list[str] = []
-        self._arrays: list[Any] = []
+        self._parameters: list[Any] = []
+        self._varies = False
 
     def copy(self) -> Columns:
         """The same columns, to which more can be added without changing these."""
@@ -55,44 +55,38 @@ class Columns:
             value = moment(value)
         elif type_ == "uuid" and isinstance(value, bytes):
             value = UUID(bytes=value)
-        self._scalars.append(value)
+        self._parameters.append(value)
 
     def add(self, name: str, type_: ColumnType, values: Sequence[Any]) -> None:
         """Adds a column with a value for each row."""
         if are_equal(values):
             self.constant(name, type_, values[0])
             return
-        column = f"u.c{len(self._unnested)}"
-        packed: Any
         if type_ == "uuid":
-            packed, sent = arrays.uuids(values), "uuid"
+            self.packed(name, arrays.uuids(values), "uuid")
         elif type_ == "timestamptz":
-            packed, sent = arrays.timestamps(values), "timestamptz"
-        elif type_ in ("bigint", "smallint", "boolean"):
-            packed, sent = arrays.bigints([int(value) for value in values]), "bigint"
-            if type_ == "boolean":
-                column += "::int"
+            self.packed(name, arrays.timestamps(values), "timestamptz")
+        elif type_ in ("bigint", "smallint"):
+            self.packed(name, arrays.bigints(values), "bigint", cast=f"::{type_}")
+        elif type_ == "boolean":
+            self.packed(name, arrays.bigints(values), "bigint", cast="::int::boolean")
         else:
-            packed, sent = arrays.texts(values), "text"
-        self.packed(name, packed, sent, selected=column if sent == type_ else f"{column}::{type_}")
+            self.packed(name, arrays.texts(values), "text", cast=f"::{type_}")
 
-    def packed(self, name: str, array: Any, element: str, *, selected: str | None = None) -> None:
+    def packed(self, name: str, array: Any, element: str, *, cast: str = "") -> None:
         """Adds a column that is already packed as an array of ``element``."""
-        self._selected.append(selected or f"u.c{len(self._unnested)}")
         self._names.append(name)
-        self._unnested.append(f"%s::{element}[]")
-        self._arrays.append(array)
+        self._selected.append(f"unnest(%s::{element}[]){cast}")
+        self._parameters.append(array)
+        self._varies = True
 
     def insert(self) -> tuple[str, list[Any]]:
         """The INSERT ... SELECT and its parameters, rows in the order given."""
         names, selected = ", ".join(self._names), ", ".join(self._selected)
         statement = f"INSERT INTO {self._table} ({names}) SELECT {selected}"
-        if self._unnested:
-            columns = ", ".join(f"c{index}" for index in range(len(self._unnested)))
-            statement += f" FROM unnest({', '.join(self._unnested)}) AS u({columns})"
-        elif self._count > 1:
+        if not self._varies and self._count > 1:
             statement += f" FROM generate_series(1, {self._count})"
-        return statement, [*self._scalars, *self._arrays]
+        return statement, self._parameters.copy()
 
 
 def are_equal(values: Sequence[Any]) -> bool:

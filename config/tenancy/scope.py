@@ -23,6 +23,8 @@ _ENTER: Final = (
 # For readings whose plan is the same whoever the tenant and whatever the time: left alone, the
 # planner would make it anew each time, which takes longer than to read.
 _ENTER_PLANNING_ONCE: Final = f"{_ENTER}, set_config('plan_cache_mode', 'force_generic_plan', true)"
+# Not to be awaited by its commit: whoever says so sees to it that it gets to disk.
+_ENTER_LATER: Final = f"{_ENTER}, set_config('synchronous_commit', 'off', true)"
 _ENTER_STAFF: Final = (
     f"SELECT set_config('{isolation.TENANTS_SETTING}', %s, true), "
     f"set_config('role', '{isolation.STAFF_ROLE}', true)"
@@ -35,15 +37,18 @@ _LEAVE: Final = (
 
 
 @contextmanager
-def tenant(tenant_id: str, *, plan_once: bool = False, using: str | None = None) -> Iterator[None]:
+def tenant(
+    tenant_id: str, *, plan_once: bool = False, durable: bool = True, using: str | None = None
+) -> Iterator[None]:
     """One transaction (a savepoint, inside another) that sees only this tenant's rows.
 
     Within a scope of the same tenant, or of staff who see it, it is a plain savepoint; another
     tenant's scope cannot be entered there. Inside a transaction of the owner's path, that path
     is taken up again afterwards. To ``plan_once`` is for readings alone: prepared statements are
-    then planned for no tenant and no values in particular.
+    then planned for no tenant and no values in particular. One that is not ``durable`` is
+    committed without waiting for the disk, unless it is inside another.
     """
-    enter = _ENTER_PLANNING_ONCE if plan_once else _ENTER
+    enter = _ENTER_PLANNING_ONCE if plan_once else _ENTER if durable else _ENTER_LATER
     with _scope(enter, frozenset({tenant_id}), using=using or routing.current()):
         yield
 

@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from config import clock
+from config.database.columns import Columns, are_equal
 from config.database.statements import run
 from config.tenancy import scope
 from config.tenancy.models import Tenant
@@ -21,7 +22,6 @@ from incidents.services.aggregation.routing import (
     Facts,
     OpeningNeeded,
     Router,
-    distinct,
 )
 from incidents.services.aggregation.state import (
     known_calls,
@@ -78,12 +78,10 @@ def fold(batch: Batch, *, via: str = "aggregation", durable: bool = True) -> Abs
     One that is not ``durable`` is committed without waiting for the disk: should the database
     crash before :func:`make_durable` returns, it may be gone, as if it had never been sent.
     """
-    check_known = len(set(batch.keys)) < len(batch)
+    check_known = batch.repeats
     for _ in range(_MAX_ATTEMPTS):
         try:
-            with scope.tenant(batch.tenant_id):
-                if not durable:
-                    run("SELECT set_config('synchronous_commit', 'off', true)", [])
+            with scope.tenant(batch.tenant_id, durable=durable):
                 return _fold(batch, via=via, check_known=check_known)
         except _PlanIsStale:
             check_known = True
@@ -152,10 +150,7 @@ def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
         Outcome.REJECTED: batch.rejected,
     }
     columns = batch.columns.copy()
-    ids = [None if place is None else place.id for place in places]
-    packed = {place: None if place is None else place.id.bytes for place in set(places)}
-    columns.add("incident_id", "uuid", [packed[places[i]] for i in batch.order])
-    columns.add("outcome", "smallint", [outcomes[i] for i in batch.order])
+    ids = _place_columns(columns, places, outcomes, order=batch.order)
     added_to = writing.write_alerts(
         columns,
         tenant_id=batch.tenant_id,
@@ -180,6 +175,29 @@ def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
     )
 
 
+def _place_columns(
+    columns: Columns,
+    places: Sequence[Candidate | None],
+    outcomes: Sequence[int],
+    *,
+    order: Sequence[int],
+) -> list[UUID | None]:
+    """Adds to the alerts' rows where they belong; the ids of their incidents."""
+    if are_equal(places):
+        one = None if places[0] is None else places[0].id
+        ids: list[UUID | None] = [one] * len(places)
+        columns.constant("incident_id", "uuid", one)
+    else:
+        ids = [None if place is None else place.id for place in places]
+        packed = {id_: None if id_ is None else id_.bytes for id_ in set(ids)}
+        columns.add("incident_id", "uuid", [packed[ids[i]] for i in order])
+    if are_equal(outcomes):
+        columns.constant("outcome", "smallint", outcomes[0])
+    else:
+        columns.add("outcome", "smallint", [outcomes[i] for i in order])
+    return ids
+
+
 def _route(
     batch: Batch,
 ) -> tuple[Router, list[Candidate | None], list[int], list[Match | None]]:
@@ -198,9 +216,9 @@ def _route(
             lock_creation(batch.tenant_id)
         state = read_state(
             batch.tenant_id,
-            distinct(batch.kinds),
-            earliest=min(batch.times),
-            latest=max(batch.times),
+            batch.distinct,
+            earliest=batch.earliest,
+            latest=batch.latest,
             window=routing_facts.window,
             cooldown=routing_facts.cooldown,
             spare=routing_facts.incidents_per_hour - len(batch),
@@ -292,8 +310,8 @@ def _deltas(
                 calls=batch.calls,
                 alerts=len(batch),
                 cost=batch.cost,
-                first=min(batch.times),
-                last=max(batch.times),
+                first=batch.earliest,
+                last=batch.latest,
             )
         }
     deltas: dict[Candidate, writing.Delta] = {}

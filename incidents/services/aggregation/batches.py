@@ -22,8 +22,10 @@ from incidents.services.reports import AnyReport, Report
 class Batch:
     """Reports of one tenant, made ready for the database: all that can be done without it.
 
-    Every list runs parallel to ``reports``. ``order`` is the ascending order of the keys,
-    ``columns`` the alerts' rows in that order but for where they belong.
+    Every list runs parallel to ``reports``, but for ``distinct``, which has each kind once.
+    ``order`` is the ascending order of the keys, ``columns`` the alerts' rows in that order but
+    for where they belong. ``earliest`` and ``latest`` are of the times, 0 where there are none;
+    with ``repeats`` a key is there more than once.
     """
 
     tenant_id: str
@@ -32,8 +34,12 @@ class Batch:
     rejected: int
     at: datetime
     times: list[int]
+    earliest: int
+    latest: int
     kinds: list[Kind]
+    distinct: list[Kind]
     keys: list[bytes]
+    repeats: bool
     order: list[int]
     columns: Columns
     calls: int
@@ -100,8 +106,12 @@ def _prepare(
         rejected=rejected,
         at=at,
         times=times,
+        earliest=min(times, default=0),
+        latest=max(times, default=0),
         kinds=kinds,
+        distinct=sorted(set(kinds)),  # so that every batch meets them in one order
         keys=keys,
+        repeats=len(set(keys)) < count,
         order=order,
         columns=_alert_columns(tenant_id, values, times, keys, order, at=at),
         calls=count - values["call_id"].count(None),

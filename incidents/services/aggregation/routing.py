@@ -7,7 +7,7 @@ module does a million times.
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -190,8 +190,3 @@ class Router:
 def counts_to_limit(trigger_type: str) -> bool:
     """Whether incidents of this trigger count towards the hourly limit of new ones."""
     return trigger_type not in (facts.TRIGGER_MANUAL, facts.TRIGGER_OVERFLOW)
-
-
-def distinct(kinds: Iterable[Kind]) -> list[Kind]:
-    """Each kind once, sorted, so that every batch meets them in one order."""
-    return sorted(set(kinds))

@@ -15,7 +15,6 @@ from incidents.services.aggregation.routing import (
     OpeningNeeded,
     Router,
     State,
-    distinct,
 )
 from incidents.services.reports import Report
 
@@ -224,7 +223,3 @@ def test_route_makes_room_when_an_incident_moves_out_of_the_hour() -> None:
     # Joined at 0, the incident of A counts for reports from 0 on, and for 3600 no more.
     _, outcomes, _ = route((B, 3629), (A, 0), (B, 3600), candidates=(mine,), openings=[30], limit=1)
     assert outcomes == [OVERFLOWED, AGGREGATED, OPENED]
-
-
-def test_distinct_sorts_each_kind_once() -> None:
-    assert distinct([B, A, B, OVERFLOW, A]) == [A, B, OVERFLOW]
