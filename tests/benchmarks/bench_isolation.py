@@ -80,7 +80,13 @@ def without_isolation() -> Iterator[None]:
             cursor.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
 
     @contextmanager
-    def owner(tenant_id: str, *, plan_once: bool = False, using: str | None = None) -> Any:
+    def owner(
+        tenant_id: str,
+        *,
+        plan_once: bool = False,
+        durable: bool = True,
+        using: str | None = None,
+    ) -> Any:
         with transaction.atomic(using=using):
             if plan_once:  # As readings are planned in a tenant's transaction.
                 run("SELECT set_config('plan_cache_mode', 'force_generic_plan', true)", [])
