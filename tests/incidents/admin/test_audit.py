@@ -57,7 +57,9 @@ def test_superuser_reads_and_narrows_all_of_it(
 ) -> None:
     client.force_login(person(None))
     found = client.get(reverse(LIST)).context["cl"].result_list
-    assert [one.action for one in found][-3:] == ["thing 2", "thing 1", "thing 0"]
+    # The log keeps for ever what was committed to this database, and the login is in it too.
+    things = [one.action for one in found if one.action.startswith("thing")]
+    assert things == ["thing 2", "thing 1", "thing 0"]
     narrowed = client.get(reverse(LIST), {"tenant_id": tenant.pk})
     assert list(narrowed.context["cl"].result_list) == [entries[0]]
     assert list(client.get(reverse(LIST), {"q": "thing 2"}).context["cl"].result_list) == [

@@ -97,6 +97,10 @@ def test_incidents_behind_a_category_come_from_their_index(
 
 
 def test_runs_of_an_incident_come_from_the_index_alone(tenant: Tenant) -> None:
+    for number in range(50):
+        incident(tenant, runs=(f"run-{number}-a", f"run-{number}-b"))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE incidents_incidentrun")
     with scope.tenant(tenant.pk), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute("SET LOCAL enable_bitmapscan = off")
