@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any, Literal
 from uuid import UUID
 
@@ -26,12 +27,15 @@ class Columns:
 
     Values are ``str`` for text, numeric and jsonb, ``bytes`` of 16 for uuid, microseconds since
     the Unix epoch for timestamptz, ``int`` and ``bool`` otherwise; None is null where the type
-    is text, uuid, numeric or jsonb.
+    is text, uuid, numeric or jsonb. With an ``order``, the rows are those at these places of what
+    is added, one after the other.
     """
 
-    def __init__(self, table: str, count: int) -> None:
+    def __init__(self, table: str, count: int, *, order: Sequence[int] = ()) -> None:
         self._table = table
         self._count = count
+        # Of one place it would give the value, not a row of it; and one row is in order.
+        self._arrange = itemgetter(*order) if len(order) > 1 else None
         self._names: list[str] = []
         self._selected: list[str] = []
         self._parameters: list[Any] = []
@@ -39,7 +43,7 @@ class Columns:
 
     def copy(self) -> Columns:
         """The same columns, to which more can be added without changing these."""
-        other = Columns(self._table, self._count)
+        other = Columns(self._table, self._count)  # its order comes with the rest
         for name, value in vars(self).items():
             setattr(other, name, value.copy() if isinstance(value, list) else value)
         return other
@@ -60,8 +64,10 @@ class Columns:
     def add(self, name: str, type_: ColumnType, values: Sequence[Any]) -> None:
         """Adds a column with a value for each row."""
         if are_equal(values):
-            self.constant(name, type_, values[0])
+            self.constant(name, type_, values[0])  # in any order
             return
+        if self._arrange is not None:
+            values = self._arrange(values)
         if type_ == "uuid":
             self.packed(name, arrays.uuids(values), "uuid")
         elif type_ == "timestamptz":
@@ -74,7 +80,7 @@ class Columns:
             self.packed(name, arrays.texts(values), "text", cast=f"::{type_}")
 
     def packed(self, name: str, array: Any, element: str, *, cast: str = "") -> None:
-        """Adds a column that is already packed as an array of ``element``."""
+        """Adds a column that is already packed, and in order, as an array of ``element``."""
         self._names.append(name)
         self._selected.append(f"unnest(%s::{element}[]){cast}")
         self._parameters.append(array)

@@ -94,8 +94,9 @@ class _Walk:
         self.found: list[UUID] | None = None
         self.is_worded = False
         if words := self.given.get("search"):
-            whose = [self.only] if self.only else None if seen is None else form.tenant_names
-            is_sampled = self.only is not None or seen is None
+            # Of all, where they are too many to be named: the role in force sees to the rest.
+            whose = self.tenants if self.only or seen is not None else None
+            is_sampled = bool(self.only) or seen is None
             self.is_worded = is_sampled and search.are_common(words, tenant=self.only)
             if not self.is_worded:
                 found = search.found_by(words, tenants=whose)

@@ -9,7 +9,6 @@ from typing import Final
 from uuid import UUID
 
 from config import clock
-from config.database.columns import Columns, are_equal
 from config.database.statements import run
 from config.tenancy import scope
 from config.tenancy.models import Tenant
@@ -150,7 +149,10 @@ def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
         Outcome.REJECTED: batch.rejected,
     }
     columns = batch.columns.copy()
-    ids = _place_columns(columns, places, outcomes, order=batch.order)
+    ids = [None if place is None else place.id for place in places]
+    packed = {place: None if place is None else place.id.bytes for place in set(places)}
+    columns.add("incident_id", "uuid", [packed[place] for place in places])
+    columns.add("outcome", "smallint", outcomes)
     added_to = writing.write_alerts(
         columns,
         tenant_id=batch.tenant_id,
@@ -173,29 +175,6 @@ def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
         incidents=writing.Incidents({place.id: rows[place.id] for place in router.touched}),
         counts=counts,
     )
-
-
-def _place_columns(
-    columns: Columns,
-    places: Sequence[Candidate | None],
-    outcomes: Sequence[int],
-    *,
-    order: Sequence[int],
-) -> list[UUID | None]:
-    """Adds to the alerts' rows where they belong; the ids of their incidents."""
-    if are_equal(places):
-        one = None if places[0] is None else places[0].id
-        ids: list[UUID | None] = [one] * len(places)
-        columns.constant("incident_id", "uuid", one)
-    else:
-        ids = [None if place is None else place.id for place in places]
-        packed = {id_: None if id_ is None else id_.bytes for id_ in set(ids)}
-        columns.add("incident_id", "uuid", [packed[ids[i]] for i in order])
-    if are_equal(outcomes):
-        columns.constant("outcome", "smallint", outcomes[0])
-    else:
-        columns.add("outcome", "smallint", [outcomes[i] for i in order])
-    return ids
 
 
 def _route(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any, Final
 
 from config import clock
-from config.database.columns import Columns, ColumnType, are_equal, microseconds
+from config.database.columns import Columns, are_equal, microseconds
 from config.tenancy.models import AggregationConfig, Tenant
 from incidents.services.aggregation.routing import Kind
 from incidents.services.reports import AnyReport, Report
@@ -181,29 +181,19 @@ def _alert_columns(
 ) -> Columns:
     """The alerts as columns, in ascending order of their keys (see the locking order)."""
     count = len(order)
-    columns = Columns("incidents_alert", count)
+    columns = Columns("incidents_alert", count, order=order)
     if not count:
         return columns
-    arrange: Callable[[Sequence[Any]], Sequence[Any]] = (
-        itemgetter(*order) if count > 1 else lambda column: column
-    )
-
-    def add(name: str, type_: ColumnType, column: Sequence[Any]) -> None:
-        if are_equal(column):
-            columns.constant(name, type_, column[0])  # in any order
-        else:
-            columns.add(name, type_, arrange(column))
-
     columns.constant("tenant_id", "text", tenant_id)
     columns.constant("created_at", "timestamptz", microseconds(at))
-    add("key", "uuid", keys)
-    add("id", "uuid", _sequential_ids(count))
-    add("occurred_at", "timestamptz", times)
+    columns.add("key", "uuid", keys)
+    columns.add("id", "uuid", _sequential_ids(count))
+    columns.add("occurred_at", "timestamptz", times)
     for name in (*_TEXT_COLUMNS, "group_key"):
-        add(name, "text", values[name])
-    add("cost_delta_cents", "numeric", values["cost_delta_cents"])
-    add("is_synthetic", "boolean", [bool(flag) for flag in values["is_synthetic"]])
-    add("metadata", "jsonb", [bytes(r).decode() if r else None for r in values["metadata"]])
+        columns.add(name, "text", values[name])
+    columns.add("cost_delta_cents", "numeric", values["cost_delta_cents"])
+    columns.add("is_synthetic", "boolean", [bool(flag) for flag in values["is_synthetic"]])
+    columns.add("metadata", "jsonb", [bytes(r).decode() if r else None for r in values["metadata"]])
     return columns
 
 

@@ -45,12 +45,10 @@ def found_by(words: str, *, tenants: Sequence[str] | None) -> list[UUID]:
     All of them, or one more than ``FEW``: then the words are common.
     """
     most = FEW + 1
-    if tenants is not None and len(tenants) > 1:
-        ((found,),) = run(_FOUND_OF_SEVERAL, [words, most, list(tenants), most], prepare=False)
-    elif tenants is not None and not tenants:
-        return []
-    else:
+    if tenants is None or len(tenants) == 1:
         ((found,),) = run(_FOUND, [words, tenants and tenants[0], most], prepare=False)
+    else:
+        ((found,),) = run(_FOUND_OF_SEVERAL, [words, most, list(tenants), most], prepare=False)
     return found or []
 
 
