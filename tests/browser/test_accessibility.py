@@ -104,15 +104,16 @@ def test_what_acts_on_several_ask_and_answer_is_good_too(watch: Watch) -> None:
         page.check("[data-all]")
         if act == "Resolve":
             found += look(watched, "the list with all chosen")
-        page.click(f".fb-bulk button:has-text('{act}')")
+        with page.expect_navigation():
+            page.click(f".fb-bulk button:has-text('{act}')")
         found += look(watched, act, _SIDE_BAR)
     assert page.locator("[role=status]:has-text('Acknowledged: 3.')").count() == 1
     watched.open("/admin/tenancy/apikey/add/")
     page.select_option("[name=tenant]", "acme")
     page.fill("[name=name]", "platform")
     page.check("[name=scopes] >> nth=0")
-    page.click("[name=_save]")
-    page.wait_for_url("**/apikey/")
+    with page.expect_navigation(url="**/apikey/"):
+        page.click("[name=_save]")
     assert page.locator("text=Copy the key now").count() == 1
     found += look(watched, "a key that was made", _SIDE_BAR)
     assert found == []

@@ -36,7 +36,8 @@ def test_from_the_dashboard_to_the_proof(watch: Watch) -> None:
 
     # Find the worst.
     page.click("a.fb-tile:has-text('critical')")
-    page.click("[data-open] >> nth=0")
+    with page.expect_navigation():
+        page.click("[data-open] >> nth=0")
     expect(page.locator("h2.fb-h")).to_have_text(seeded.worst.title)
     expect(page.locator(".fb-figures")).to_contain_text("230")
 
@@ -85,7 +86,8 @@ def test_from_the_dashboard_to_the_proof(watch: Watch) -> None:
     watched.open("/admin/lessons/proposal/")
     page.click("#result_list tbody th a >> nth=0")
     expect(page.locator("section:has(#backtest-title)")).to_contain_text("would have prevented")
-    page.click("button:has-text('Approve')")
+    with page.expect_navigation():
+        page.click("button:has-text('Approve')")
     page.click("button:has-text('Approve')")
     expect(page.locator(".fb-badges")).to_contain_text("approved")
     page.click("section:has(#rule-title) a")
@@ -114,7 +116,8 @@ def test_keys_and_bulk_acts_on_the_list(watch: Watch) -> None:
     expect(page.locator(".fb-current a[data-open]")).to_have_text(many[2].title)
     page.keyboard.press("x")
     expect(page.locator("[data-chosen]")).to_have_text("1 chosen")
-    page.keyboard.press("a")
+    with page.expect_navigation():
+        page.keyboard.press("a")
     expect(page.locator("tr:has-text('three')")).to_contain_text("acknowledged")
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.name") == "search"
@@ -135,14 +138,15 @@ def test_keys_and_bulk_acts_on_the_list(watch: Watch) -> None:
 
     # A filter that is kept.
     watched.open("/admin/incidents/incident/?topic=resolved&search=two")
-    assert page.locator("[data-open]").count() == 1
+    expect(page.locator("[data-open]")).to_have_count(1)
     page.click("summary:has-text('Save this filter')")
     page.fill(".fb-save [name=name]", "Twos")
-    page.click(".fb-save button")
+    with page.expect_navigation():
+        page.click(".fb-save button")
     watched.open("/admin/incidents/incident/")
     page.click(".fb-chip a:has-text('Twos')")
     expect(page).to_have_url(re.compile("search=two"))
-    assert page.locator("[data-open]").count() == 1
+    expect(page.locator("[data-open]")).to_have_count(1)
 
 
 HOSTILE = (
