@@ -7,7 +7,7 @@ transaction that Django holds.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -38,7 +38,27 @@ def run(
     kind = psycopg.Cursor if prepare or is_packed else psycopg.ClientCursor
     with connection.wrap_database_errors, kind(connection.connection) as cursor:
         cursor.execute(statement, parameters, prepare=prepare)
-        result = cursor.pgresult
-        # Not cursor.description, which makes an object for every column.
-        has_rows = result is not None and result.status == ExecStatus.TUPLES_OK
-        return cursor.fetchall() if has_rows else []
+        return _rows(cursor)
+
+
+def run_together(statements: Iterable[tuple[str, Sequence[Any]]]) -> list[list[Any]]:
+    """The rows of each of the statements, all sent on one way to the database.
+
+    They run one after the other; when one fails, those after it do not run. Only inside a
+    transaction. Raises Django's own database errors.
+    """
+    connection = connections[routing.current()]
+    with connection.wrap_database_errors:
+        with connection.connection.pipeline():
+            cursors = [
+                psycopg.Cursor(connection.connection).execute(statement, parameters, prepare=True)
+                for statement, parameters in statements
+            ]
+        return [_rows(cursor) for cursor in cursors]
+
+
+def _rows(cursor: psycopg.Cursor[Any]) -> list[Any]:
+    result = cursor.pgresult
+    # Not cursor.description, which makes an object for every column.
+    has_rows = result is not None and result.status == ExecStatus.TUPLES_OK
+    return cursor.fetchall() if has_rows else []

@@ -60,7 +60,7 @@ def context(request: HttpRequest, incident: Incident) -> dict[str, Any]:
         "events": events[:EVENTS],
         "events_cut": len(events) > EVENTS,
         "plot": _plot(incident),
-        "alerts": Alert.objects.filter(incident=incident).order_by("-id")[:ALERTS],
+        "alerts": Alert.objects.filter(incident=incident)[:ALERTS],
         "runs": runs,
         "excerpt": _excerpt(runs),
         "runs_cut": len(links) > RUNS,

@@ -45,7 +45,8 @@ class Arrivals:
 _ARRIVALS: Final = """
     WITH read AS MATERIALIZED (
         SELECT extract(epoch FROM occurred_at)::float8 AS at FROM incidents_alert
-        WHERE incident_id = %(incident)s AND tenant_id = %(tenant)s ORDER BY id DESC LIMIT %(limit)s
+        WHERE incident_id = %(incident)s AND tenant_id = %(tenant)s
+        ORDER BY created_at DESC LIMIT %(limit)s
     ), span AS (
         SELECT min(at) AS first, greatest(max(at) - min(at), %(least)s) AS length FROM read
     ), buckets AS (
@@ -86,7 +87,7 @@ def arrivals(*, incident: Incident) -> Arrivals:
 _SKETCHES: Final = """
     SELECT w.id, ARRAY(
         SELECT extract(epoch FROM a.occurred_at)::float8 FROM incidents_alert a
-        WHERE a.incident_id = w.id ORDER BY a.id DESC LIMIT %s
+        WHERE a.incident_id = w.id ORDER BY a.created_at DESC LIMIT %s
     ) FROM unnest(%s::uuid[]) AS w(id)
 """
 

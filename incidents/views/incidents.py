@@ -173,7 +173,8 @@ class IncidentViewSet(IdempotentMixin, TenantViewSet):
 
     @extend_schema(summary="The alerts of an incident", responses=AlertRow(many=True))
     def list_alerts(self, request: Request, pk: UUID) -> Response:
-        return self.page(self._incident(pk).alerts.all(), AlertRow, ordering="-id")
+        alerts = self._incident(pk).alerts.all()
+        return self.page(alerts, AlertRow, ordering=("-created_at", "-id"))
 
     def _incident(self, pk: UUID) -> Incident:
         incident: Incident | None = self.get_queryset().filter(pk=pk).first()

@@ -72,7 +72,7 @@ ORDER BY created_at LIMIT %(step)s
 THROUGH_INCIDENTS = """
 SELECT key FROM incidents_alert WHERE tenant_id = %(tenant)s AND incident_id = ANY(ARRAY(
     SELECT md5('incident-' || n)::uuid FROM generate_series(%(done)s::int, %(done)s::int + 99) n))
-AND id < %(bound)s AND created_at < now() LIMIT %(step)s
+AND created_at < now() LIMIT %(step)s
 """
 DELETE = "DELETE FROM incidents_alert WHERE tenant_id = %s AND key = ANY(%s)"
 
@@ -85,7 +85,7 @@ DO $$ BEGIN
         EXECUTE format('CREATE TABLE alert_part_%s PARTITION OF incidents_alert '
             'FOR VALUES WITH (MODULUS {PARTITIONS}, REMAINDER %s)', n, n);
     END LOOP;
-    CREATE INDEX part_incident ON incidents_alert (incident_id, id);
+    CREATE INDEX part_incident ON incidents_alert (incident_id, created_at);
     CREATE INDEX part_overflow ON incidents_alert (incident_id, call_id) WHERE outcome = 3;
     ALTER TABLE incidents_alert ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
     CREATE POLICY part_owner ON incidents_alert TO CURRENT_USER USING (true) WITH CHECK (true);
@@ -144,7 +144,6 @@ def serve(tenant_id: str) -> None:
     import django
 
     django.setup()
-    from config import clock
     from config.tenancy.models import Tenant
     from incidents.services import aggregation, reports
     from tests.benchmarks.ingest import alerts
@@ -275,7 +274,6 @@ class Bench:
                     "tenant": LARGEST,
                     "step": STEP,
                     "done": self._done,
-                    "bound": clock.uuid7(),
                 }
                 keys = [key for (key,) in connection.execute(find, found, prepare=False)]  # type: ignore[arg-type]
                 if len(keys) < STEP and find == THROUGH_INCIDENTS:

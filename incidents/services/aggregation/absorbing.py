@@ -149,9 +149,10 @@ def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
         Outcome.REJECTED: batch.rejected,
     }
     columns = batch.columns.copy()
-    ids = [None if place is None else place.id for place in places]
-    packed = {place: None if place is None else place.id.bytes for place in set(places)}
-    columns.add("incident_id", "uuid", [packed[place] for place in places])
+    id_of = {place: None if place is None else place.id for place in set(places)}
+    packed = {place: None if id_ is None else id_.bytes for place, id_ in id_of.items()}
+    ids = list(map(id_of.__getitem__, places))
+    columns.add("incident_id", "uuid", list(map(packed.__getitem__, places)))
     columns.add("outcome", "smallint", outcomes)
     added_to = writing.write_alerts(
         columns,

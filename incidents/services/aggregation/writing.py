@@ -22,7 +22,7 @@ from psycopg.errors import UniqueViolation
 from config import clock
 from config.database import arrays
 from config.database.columns import Columns, microseconds
-from config.database.statements import run
+from config.database.statements import run, run_together
 from incidents import facts
 from incidents.enums import EventType, Outcome, Status
 from incidents.models import Incident
@@ -185,12 +185,10 @@ def write_tally(tenant_id: str, counts: dict[Outcome, int], *, at: datetime) -> 
 # goes back, to change it, to the version of the row that it first saw; a writer that waits at
 # that version, on its way to ours, would then wait for us and we for it.
 _HOLD: Final = f"""
-WITH recorded AS ({{insert}} RETURNING 1)
 SELECT i.id, i.severity FROM incidents_incident i
 WHERE i.tenant_id = %s AND i.id = ANY(%s::uuid[]) AND i.status <> '{Status.RESOLVED}'
-    AND (SELECT count(*) FROM recorded) > 0
 ORDER BY i.id FOR NO KEY UPDATE
-"""  # noqa: S608 - only our own constants and column names are interpolated
+"""  # noqa: S608 - only our own constants are interpolated
 
 _COUNT: Final = f"""
 WITH touched AS (
@@ -226,15 +224,13 @@ def write_alerts(
     None when the state it was planned on is gone (a key is recorded already, or an incident was
     resolved meanwhile): the caller must roll back and plan again.
     """
-    insert, parameters = alerts.insert()
     ids = sorted(deltas)
     packed_ids = arrays.uuids([id_.bytes for id_ in ids])
-    statement = insert
+    statements = [alerts.insert()]
     if deltas:
-        statement = _HOLD.format(insert=insert)
-        parameters += [tenant_id, packed_ids]
+        statements.append((_HOLD, [tenant_id, packed_ids]))
     try:
-        severities = dict(run(statement, parameters))
+        *_, held = run_together(statements)
     except IntegrityError as error:
         if isinstance(error.__cause__, UniqueViolation):
             return None  # somebody recorded one of these calls before us
@@ -242,6 +238,7 @@ def write_alerts(
     if not deltas:
         write_tally(tenant_id, counts, at=at)
         return []
+    severities = dict(held)
     if len(severities) < len(deltas):
         return None
     rows = run(

@@ -123,10 +123,7 @@ class _Pass:
                 run(_REACHED, [reached, self._tenant_id])
 
     def _retire_of(self, incidents: Sequence[UUID]) -> bool:
-        bound = _first_id(self._before + SLACK)
-        return self._repeat(
-            _OLD_ALERTS, [self._tenant_id, list(incidents), bound, self._before, STEP]
-        )
+        return self._repeat(_OLD_ALERTS, [self._tenant_id, list(incidents), self._before, STEP])
 
     def _forget_ended(self) -> bool:
         """What was said of the end of alerts that never came."""
@@ -168,11 +165,6 @@ class _Pass:
         self._retired += len(keys)
 
 
-def _first_id(at: datetime) -> UUID:
-    """The least UUIDv7 of a moment."""
-    return UUID(int=int(at.timestamp() * 1_000) << 80)
-
-
 _MARK: Final = (
     "INSERT INTO incidents_retentionmark (tenant_id) VALUES (%s) ON CONFLICT (tenant_id) DO NOTHING"
 )
@@ -203,10 +195,9 @@ SELECT id, resolved_at FROM incidents_incident
 WHERE tenant_id = %s AND resolved_at > coalesce(%s::timestamptz, '-infinity') AND created_at < %s
 ORDER BY resolved_at FETCH FIRST %s ROWS WITH TIES
 """
-# An alert's id tells roughly when it was recorded, and the index goes by it.
 _OLD_ALERTS: Final = """
 SELECT key FROM incidents_alert
-WHERE tenant_id = %s AND incident_id = ANY(%s::uuid[]) AND id < %s AND created_at < %s LIMIT %s
+WHERE tenant_id = %s AND incident_id = ANY(%s::uuid[]) AND created_at < %s LIMIT %s
 """
 _DELETE: Final = (
     "DELETE FROM incidents_alert WHERE tenant_id = %s AND key = ANY(%s::uuid[])",

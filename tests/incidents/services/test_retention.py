@@ -332,7 +332,7 @@ def test_search_for_the_old_alerts_of_incidents_goes_by_their_index() -> None:
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(
             f"EXPLAIN {alert_retention._OLD_ALERTS}",
-            [tenant.pk, [one.pk for one in incidents], clock.uuid7(), NOW, 2_000],
+            [tenant.pk, [one.pk for one in incidents], NOW, 2_000],
         )
         plan = "\n".join(line for (line,) in cursor.fetchall())
     assert "alert_incident" in plan
