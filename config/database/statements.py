@@ -16,6 +16,9 @@ from psycopg.pq import ExecStatus
 
 from config.database import arrays, routing
 
+Statement = tuple[str, Sequence[Any]]
+"""A statement and its parameters."""
+
 
 def run(
     statement: str,
@@ -41,13 +44,13 @@ def run(
         return _rows(cursor)
 
 
-def run_together(statements: Iterable[tuple[str, Sequence[Any]]]) -> list[list[Any]]:
+def run_together(statements: Iterable[Statement], *, using: str | None = None) -> list[list[Any]]:
     """The rows of each of the statements, all sent on one way to the database.
 
     They run one after the other; when one fails, those after it do not run. Only inside a
     transaction. Raises Django's own database errors.
     """
-    connection = connections[routing.current()]
+    connection = connections[using or routing.current()]
     with connection.wrap_database_errors:
         with connection.connection.pipeline():
             cursors = [

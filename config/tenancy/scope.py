@@ -14,7 +14,7 @@ from typing import Any, Final
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from config.database import isolation, patience, routing
-from config.database.statements import run
+from config.database.statements import Statement, run, run_together
 
 _ENTER: Final = (
     f"SELECT set_config('{isolation.TENANT_SETTING}', %s, true), "
@@ -38,19 +38,27 @@ _LEAVE: Final = (
 
 @contextmanager
 def tenant(
-    tenant_id: str, *, plan_once: bool = False, durable: bool = True, using: str | None = None
-) -> Iterator[None]:
+    tenant_id: str,
+    *,
+    plan_once: bool = False,
+    durable: bool = True,
+    asking: Statement | None = None,
+    using: str | None = None,
+) -> Iterator[list[Any]]:
     """One transaction (a savepoint, inside another) that sees only this tenant's rows.
 
     Within a scope of the same tenant, or of staff who see it, it is a plain savepoint; another
     tenant's scope cannot be entered there. Inside a transaction of the owner's path, that path
     is taken up again afterwards. To ``plan_once`` is for readings alone: prepared statements are
     then planned for no tenant and no values in particular. One that is not ``durable`` is
-    committed without waiting for the disk, unless it is inside another.
+    committed without waiting for the disk, unless it is inside another. The block is given the
+    rows of what it begins with ``asking``, which goes to the database together with its entering.
     """
     enter = _ENTER_PLANNING_ONCE if plan_once else _ENTER if durable else _ENTER_LATER
-    with _scope(enter, frozenset({tenant_id}), using=using or routing.current()):
-        yield
+    with _scope(
+        enter, frozenset({tenant_id}), using=using or routing.current(), asking=asking
+    ) as rows:
+        yield rows
 
 
 @contextmanager
@@ -71,27 +79,31 @@ def everything(*, using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
 
 
 @contextmanager
-def _scope(enter: str, tenants: frozenset[str], *, using: str) -> Iterator[None]:
+def _scope(
+    enter: str, tenants: frozenset[str], *, using: str, asking: Statement | None = None
+) -> Iterator[list[Any]]:
     connection: Any = connections[using]
     entered: frozenset[str] | None = getattr(connection, "firebreak_tenants", None)
     if entered is not None:
         if not tenants <= entered:
             raise RuntimeError("a transaction sees the tenants that it began with")
         with transaction.atomic(using=using):
-            yield
+            yield run(*asking, using=using) if asking else []
         return
     nested = connection.in_atomic_block
     with transaction.atomic(using=using):
-        named = ",".join(sorted(tenants))
-        limits = patience.limits()
-        if limits is None:
-            run(enter, [named], using=using)
+        entering: Statement = (enter, [",".join(sorted(tenants))])
+        if (limits := patience.limits()) is not None:
+            # In one, because every request would pay for one more statement.
+            entering = (f"{enter}, {patience.SET}", [*entering[1], *limits])
+        rows = []
+        if asking is None:
+            run(*entering, using=using)
         else:
-            # Together, because every request would pay for one more statement.
-            run(f"{enter}, {patience.SET}", [named, *limits], using=using)
+            _, rows = run_together([entering, asking], using=using)
         connection.firebreak_tenants = tenants
         try:
-            yield
+            yield rows
         except BaseException:
             connection.firebreak_tenants = None
             raise

@@ -18,21 +18,23 @@ from incidents.services.aggregation import linking, opening, preventing, writing
 from incidents.services.aggregation.batches import Batch, prepare
 from incidents.services.aggregation.routing import (
     Candidate,
-    Facts,
     OpeningNeeded,
     Router,
+    State,
 )
 from incidents.services.aggregation.state import (
+    ask_for_known,
+    ask_for_state,
     known_calls,
     known_overflow_calls,
     lock_creation,
+    read_openings,
     read_state,
 )
 from incidents.services.matching import Match
 from incidents.services.reports import AnyReport
 
 _MAX_ATTEMPTS: Final = 100
-_SECOND: Final = 1_000_000
 
 
 @dataclass(slots=True)
@@ -77,13 +79,12 @@ def fold(batch: Batch, *, via: str = "aggregation", durable: bool = True) -> Abs
     One that is not ``durable`` is committed without waiting for the disk: should the database
     crash before :func:`make_durable` returns, it may be gone, as if it had never been sent.
     """
-    check_known = batch.repeats
+    fold_in = _fold_unknown if batch.repeats else _fold_new
     for _ in range(_MAX_ATTEMPTS):
         try:
-            with scope.tenant(batch.tenant_id, durable=durable):
-                return _fold(batch, via=via, check_known=check_known)
+            return fold_in(batch, via=via, durable=durable)
         except _PlanIsStale:
-            check_known = True
+            fold_in = _fold_unknown
     raise RuntimeError("aggregation did not settle")  # pragma: no cover
 
 
@@ -100,19 +101,29 @@ def reject(*, tenant: Tenant, count: int = 1) -> None:
         writing.write_tally(tenant.pk, {Outcome.REJECTED: count}, at=clock.now())
 
 
-def _fold(batch: Batch, *, via: str, check_known: bool) -> Absorbed:
-    if not check_known:
-        if not batch.reports:
+def _fold_new(batch: Batch, *, via: str, durable: bool) -> Absorbed:
+    """Folds in a batch whose calls are taken to be new, as nearly all are."""
+    if not batch.reports:
+        with scope.tenant(batch.tenant_id, durable=durable):
             return _record_nothing(batch, {})
-        return _record(batch, duplicates=0, via=via)
+    with scope.tenant(batch.tenant_id, durable=durable, asking=ask_for_state(batch)) as rows:
+        return _record(batch, read_state(rows), duplicates=0, via=via)
+
+
+def _fold_unknown(batch: Batch, *, via: str, durable: bool) -> Absorbed:
+    """Folds in a batch of which some calls may be recorded already, or be there twice."""
     first = batch.first()
-    known = known_calls(batch.tenant_id, list(first))
-    fresh = [place for key, place in first.items() if key not in known]
-    fresh.sort()
-    if not fresh:
-        return _record_nothing(batch, known)
-    recorded = _record(batch.only(fresh), duplicates=len(batch) - len(fresh), via=via)
-    return _with_duplicates(batch, fresh, recorded, known)
+    asking = ask_for_known(batch.tenant_id, list(first))
+    with scope.tenant(batch.tenant_id, durable=durable, asking=asking) as rows:
+        known = known_calls(rows)
+        fresh = [place for key, place in first.items() if key not in known]
+        fresh.sort()
+        if not fresh:
+            return _record_nothing(batch, known)
+        rest = batch.only(fresh)
+        state = read_state(run(*ask_for_state(rest)))
+        recorded = _record(rest, state, duplicates=len(batch) - len(fresh), via=via)
+        return _with_duplicates(batch, fresh, recorded, known)
 
 
 def _record_nothing(batch: Batch, known: Mapping[bytes, UUID | None]) -> Absorbed:
@@ -122,9 +133,9 @@ def _record_nothing(batch: Batch, known: Mapping[bytes, UUID | None]) -> Absorbe
     return _with_duplicates(batch, [], Absorbed(counts=counts), known)
 
 
-def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
+def _record(batch: Batch, state: State, *, duplicates: int, via: str) -> Absorbed:
     """Records the reports of a batch in which none is known to be a duplicate."""
-    router, places, outcomes, matches = _route(batch)
+    router, places, outcomes, matches = _route(batch, state)
     deltas = _deltas(batch, places, outcomes)
     touched: list[writing.Touched] = []
     if router.opened:
@@ -133,7 +144,7 @@ def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
             router.opened,
             deltas,
             via=via,
-            limit=batch.config.incidents_per_hour,
+            limit=batch.facts.incidents_per_hour,
             received=batch.at,
             # Not batch.at: it must not lie before the lock was had (see state.await_openings).
             at=clock.now(),
@@ -179,40 +190,25 @@ def _record(batch: Batch, *, duplicates: int, via: str) -> Absorbed:
 
 
 def _route(
-    batch: Batch,
+    batch: Batch, state: State
 ) -> tuple[Router, list[Candidate | None], list[int], list[Match | None]]:
     """Plans without the creation lock first; with it only if something has to be opened.
 
     The place of a prevented report is None. The rules that the reports meet run parallel to
     them; the list is empty when no report meets any.
     """
-    routing_facts = Facts(
-        window=batch.config.window_seconds * _SECOND,
-        cooldown=batch.config.cooldown_seconds * _SECOND,
-        incidents_per_hour=batch.config.incidents_per_hour,
-    )
-    for may_open in (False, True):
-        if may_open:
-            lock_creation(batch.tenant_id)
-        state = read_state(
-            batch.tenant_id,
-            batch.distinct,
-            earliest=batch.earliest,
-            latest=batch.latest,
-            window=routing_facts.window,
-            cooldown=routing_facts.cooldown,
-            spare=routing_facts.incidents_per_hour - len(batch),
-            may_open=may_open,
-        )
+    while True:
         matches: list[Match | None] = []
         if state.rules_version is not None:
             matches = preventing.match(batch, state.rules_version)
-        router = Router(facts=routing_facts, state=state, new_ids=clock.uuid7s())
+        router = Router(facts=batch.facts, state=state, new_ids=clock.uuid7s())
         try:
             return router, *_places(batch, router, matches), matches
         except OpeningNeeded:
-            continue
-    raise AssertionError("a router that may open never asks to")  # pragma: no cover
+            lock_creation(batch.tenant_id)
+            overflow = (facts.TRIGGER_OVERFLOW, "")
+            state = read_state(run(*ask_for_state(batch, overflow)))
+            state.openings = read_openings(batch)
 
 
 def _places(

@@ -14,8 +14,10 @@ from typing import Any, Final
 from config import clock
 from config.database.columns import Columns, are_equal, microseconds
 from config.tenancy.models import AggregationConfig, Tenant
-from incidents.services.aggregation.routing import Kind
+from incidents.services.aggregation.routing import Facts, Kind
 from incidents.services.reports import AnyReport, Report
+
+_SECOND: Final = 1_000_000
 
 
 @dataclass(slots=True)
@@ -29,7 +31,7 @@ class Batch:
     """
 
     tenant_id: str
-    config: AggregationConfig
+    facts: Facts
     reports: Sequence[AnyReport]
     rejected: int
     at: datetime
@@ -57,7 +59,7 @@ class Batch:
         """The batch of the reports at these places, in order."""
         return _prepare(
             self.tenant_id,
-            self.config,
+            self.facts,
             [self.reports[place] for place in places],
             [self.keys[place] for place in places],
             rejected=self.rejected,
@@ -69,7 +71,7 @@ def prepare(*, tenant: Tenant, alerts: Sequence[AnyReport], rejected: int = 0) -
     """Makes a batch ready to be folded in; touches no database, so that it can run ahead."""
     return _prepare(
         tenant.pk,
-        tenant.aggregation,
+        _facts(tenant.aggregation),
         alerts,
         _keys(tenant.pk, alerts),
         rejected=rejected,
@@ -77,9 +79,17 @@ def prepare(*, tenant: Tenant, alerts: Sequence[AnyReport], rejected: int = 0) -
     )
 
 
+def _facts(config: AggregationConfig) -> Facts:
+    return Facts(
+        window=config.window_seconds * _SECOND,
+        cooldown=config.cooldown_seconds * _SECOND,
+        incidents_per_hour=config.incidents_per_hour,
+    )
+
+
 def _prepare(
     tenant_id: str,
-    config: AggregationConfig,
+    facts: Facts,
     reports: Sequence[AnyReport],
     keys: list[bytes],
     *,
@@ -101,7 +111,7 @@ def _prepare(
     costs = [cost for cost in values["cost_delta_cents"] if cost is not None]
     return Batch(
         tenant_id=tenant_id,
-        config=config,
+        facts=facts,
         reports=reports,
         rejected=rejected,
         at=at,

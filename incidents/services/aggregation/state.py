@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from config.database import arrays
 from config.database.columns import moment
-from config.database.statements import run
+from config.database.statements import Statement, run
 from incidents import facts
 from incidents.enums import Outcome, Status
+from incidents.services.aggregation.batches import Batch
 from incidents.services.aggregation.routing import HOUR, Candidate, Kind, State
 
 # The first half of the advisory lock's key: the word "fire" in ASCII.
@@ -31,13 +32,17 @@ def await_openings(tenant_id: str) -> None:
     run("SELECT pg_advisory_xact_lock_shared(%s, hashtext(%s))", [_CREATION_LOCK, tenant_id])
 
 
-def known_calls(tenant_id: str, keys: Sequence[bytes]) -> dict[bytes, UUID | None]:
-    """The incident of every key that is recorded already; null where it was prevented."""
-    rows = run(
+def ask_for_known(tenant_id: str, keys: Sequence[bytes]) -> Statement:
+    """Which of these keys are recorded already; :func:`known_calls` reads the answer."""
+    return (
         "SELECT key, incident_id FROM incidents_alert "
         "WHERE tenant_id = %s AND key = ANY(%s::uuid[])",
         [tenant_id, arrays.uuids(keys)],
     )
+
+
+def known_calls(rows: Sequence[Any]) -> dict[bytes, UUID | None]:
+    """The incident of every key that is recorded already; null where it was prevented."""
     return {key.bytes: incident_id for key, incident_id in rows}
 
 
@@ -78,41 +83,33 @@ ORDER BY started_at
 """  # noqa: S608 - only our own constants are interpolated
 
 
-def read_state(
-    tenant_id: str,
-    kinds: Sequence[Kind],
-    *,
-    earliest: int,
-    latest: int,
-    window: int,
-    cooldown: int,
-    spare: int,
-    may_open: bool,
-) -> State:
-    """The unresolved incidents that reports of these kinds and times could join.
+def ask_for_state(batch: Batch, *more: Kind) -> Statement:
+    """The unresolved incidents that the batch's reports could join, and those of ``more`` kinds.
 
     And the version of the tenant's rules, which costs no statement of its own.
-    With ``may_open`` (only under the creation lock) also the overflow incidents and the openings
-    that the hourly limit counts; none, if there are too few for it with ``spare`` to go. Times
-    are microseconds.
+    :func:`read_state` reads the answer.
     """
-    if may_open:
-        kinds = [*kinds, (facts.TRIGGER_OVERFLOW, "")]
-    rows = run(
+    kinds = [*batch.distinct, *more]
+    earliest, latest = batch.earliest, batch.latest
+    return (
         _STATE,
         [
             arrays.texts([kind[0] for kind in kinds]),
             arrays.texts([kind[1] for kind in kinds]),
-            tenant_id,
-            moment(earliest - earliest % window),
+            batch.tenant_id,
+            moment(earliest - earliest % batch.facts.window),
             moment(latest),
-            moment(earliest - cooldown),
-            moment(latest + cooldown),
+            moment(earliest - batch.facts.cooldown),
+            moment(latest + batch.facts.cooldown),
             moment(earliest - HOUR),
             moment(latest),
-            tenant_id,
+            batch.tenant_id,
         ],
     )
+
+
+def read_state(rows: list[Any]) -> State:
+    """What the database says before a batch, but for the openings."""
     state = State()
     if rows and rows[-1][1] is None:
         state.rules_version = rows.pop()[0]
@@ -120,18 +117,17 @@ def read_state(
         kind = (trigger_type, group_key)
         candidate = Candidate(id_, kind, window_start, started, last_seen)
         state.candidates.setdefault(kind, []).append(candidate)
-    if may_open:
-        state.openings = _openings(tenant_id, earliest=earliest, latest=latest, spare=spare)
     return state
 
 
-def _openings(tenant_id: str, *, earliest: int, latest: int, spare: int) -> list[int]:
-    """The openings that the hourly limit may have to count; none where it cannot bind.
+def read_openings(batch: Batch) -> list[int]:
+    """The openings that the hourly limit may have to count, in microseconds.
 
-    ``spare`` is how many there may have been before a batch that opens an incident with every
-    report would come to the limit; negative, if it would by itself.
+    Only under the creation lock. None where the limit cannot bind: where the batch would not
+    come to it if it opened an incident with every report.
     """
-    span = [tenant_id, moment(earliest - HOUR), moment(latest)]
+    spare = batch.facts.incidents_per_hour - len(batch)
+    span = [batch.tenant_id, moment(batch.earliest - HOUR), moment(batch.latest)]
     if spare >= 0 and run(_HOURS_INCIDENTS, span)[0][0] <= spare:
         return []
     return [started for (started,) in run(_OPENINGS, span)]
