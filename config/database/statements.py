@@ -38,9 +38,11 @@ def run(
     connection.ensure_connection()
     given = parameters.values() if isinstance(parameters, Mapping) else parameters
     is_packed = any(isinstance(value, arrays.PACKED) for value in given)
-    kind = psycopg.Cursor if prepare or is_packed else psycopg.ClientCursor
+    bound = prepare or is_packed
+    kind = psycopg.Cursor if bound else psycopg.ClientCursor
     with connection.wrap_database_errors, kind(connection.connection) as cursor:
-        cursor.execute(statement, parameters, prepare=prepare)
+        # Rows in binary where that is possible: reading times as text takes Python.
+        cursor.execute(statement, parameters, prepare=prepare, binary=bound)
         return _rows(cursor)
 
 
@@ -54,7 +56,9 @@ def run_together(statements: Iterable[Statement], *, using: str | None = None) -
     with connection.wrap_database_errors:
         with connection.connection.pipeline():
             cursors = [
-                psycopg.Cursor(connection.connection).execute(statement, parameters, prepare=True)
+                psycopg.Cursor(connection.connection).execute(
+                    statement, parameters, prepare=True, binary=True
+                )
                 for statement, parameters in statements
             ]
         return [_rows(cursor) for cursor in cursors]
