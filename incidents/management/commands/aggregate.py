@@ -57,7 +57,7 @@ class Command(BaseCommand):
         started = time.perf_counter()
         batches = _batches(file, batch_size)
         # What the database has answered is not to wait long for the thread that reads ahead.
-        sys.setswitchinterval(0.001)
+        sys.setswitchinterval(0.0002)
         with _durable_at_the_end(), _progress() as advance, ThreadPoolExecutor(1) as reader:
             # Reading and checking a batch overlaps with folding in the one before it.
             ahead = reader.submit(_read, batches, owner)
