@@ -175,8 +175,11 @@ CHANGE_COLUMNS: Final = (
 )
 
 
-def change_of(row: str, sign: int) -> str:
-    """The SQL of the columns of a change, for an incident that SQL calls ``row``."""
+def change_of(row: str, sign: int | str) -> str:
+    """The SQL of the columns of a change, for an incident that SQL calls ``row``.
+
+    The sign, a number or its SQL, says whether the incident is added (1) or taken away (-1).
+    """
     resolved = f"{row}.status = '{Status.RESOLVED}'"
     return (
         f"{row}.tenant_id, {row}.started_at, {row}.severity, {row}.status, "

@@ -2,13 +2,14 @@
 
 A reading adds three things in one statement, so in one snapshot: the sums of whole hours or days,
 the changes that are not folded into them yet, and the incidents themselves of those hours or days
-that only count in part. :func:`source` writes that relation; each reading sums its columns.
+that only count in part: those that count, or as a negative those that do not, whichever are of the
+shorter time. :func:`source` writes that relation; each reading sums its columns.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -27,6 +28,8 @@ _STEP: Final = 20_000
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
+# When nothing starts any more.
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,10 +48,6 @@ class Rollup:
     @property
     def time(self) -> str:
         return next(iter(self.keys))
-
-    @property
-    def precision(self) -> str:
-        return "hour" if self.unit == HOUR else "day"
 
 
 def _when(condition: str) -> str:
@@ -118,33 +117,48 @@ def source(
     *,
     tenant: str,
     since: datetime,
-    edges: Iterable[datetime] = (),
+    edges: Sequence[datetime] = (),
     wholes: bool = True,
     parts: bool = True,
 ) -> tuple[str, list[Any]]:
     """The SQL of a relation, and its parameters, over a tenant's incidents from ``since`` on.
 
     Its columns are those asked for (keys but the time, and measures to be summed) and before
-    them ``at``, which no whole hour or day carries across one of the ``edges``. A group may
-    come with ``incidents`` that sum to nothing, when all that was in it has moved. Without
-    ``parts`` those hours or days are left out that only count in part; without ``wholes`` the
-    others are, and ``times_to_acknowledge`` and ``times_to_resolve`` are columns too.
+    them ``at``, which no whole hour or day carries across one of the ``edges``; without any it
+    tells the hour or day, of which the first may be there whole with a part of it taken away. A
+    group may come with ``incidents`` that sum to nothing, when all that was in it has moved or
+    is taken away. Without ``parts`` those hours or days are left out that only count in part;
+    without ``wholes`` the others are, and ``times_to_acknowledge`` and ``times_to_resolve`` are
+    columns too, of parts with the sign that :func:`part_sign` tells.
     """
-    cut = sorted({start for at in (since, *edges) if (start := floor(at, rollup.unit)) != at})
-    begin = floor(since, rollup.unit)
-    begin_key: Any = begin.date() if rollup.unit == DAY else begin
-    cut_keys: list[Any] = [start.date() for start in cut] if rollup.unit == DAY else cut
-    starts: list[Any] = [max(start, since) for start in cut]
-    if single := len(cut) == 1:
-        starts_and_units = [*starts, *cut]
-    else:
-        cut_keys, starts_and_units = [cut_keys], [starts, cut]
+    unit = rollup.unit
+    begin = floor(since, unit)
+    cut = sorted({start for at in (since, *edges) if (start := floor(at, unit)) != at})
+    starts = [max(start, since) for start in cut]
+    ends = [min(start, _NEVER - unit) + unit for start in cut]
+    signs = [1] * len(cut)
+    if not edges and part_sign(rollup, since) < 0:
+        starts, ends, signs = [begin], [since], [-1]
+        cut = [_NEVER]  # the first hour or day is not left out
+    keys: list[Any] = [start.date() for start in cut] if unit == DAY else cut
+    begin_key: Any = begin.date() if unit == DAY else begin
+    places: list[Any] = [*starts, *ends, *signs]
+    if not (single := len(cut) == 1):
+        keys, places = [keys], [starts, ends, signs]
     parameters: list[Any] = []
     if wholes:
-        parameters += [tenant, begin_key, *cut_keys, tenant, begin, *cut_keys]
+        parameters += [tenant, begin_key, *keys, tenant, begin, *keys]
     if parts:
-        parameters += [*starts_and_units, tenant]
+        parameters += [*places, tenant]
     return _relation(rollup, tuple(columns), single, wholes, parts), parameters
+
+
+def part_sign(rollup: Rollup, since: datetime) -> int:
+    """1 when what counts of the hour or day that ``since`` cuts is added; -1 when the rest, being
+    less, is taken away from the whole.
+    """
+    passed = since - floor(since, rollup.unit)
+    return -1 if timedelta(0) < passed < rollup.unit / 2 else 1
 
 
 @cache
@@ -159,9 +173,9 @@ def _relation(
     if not single and rollup.unit == HOUR:
         other = "<> ALL(%s::timestamptz[])"
     places = (
-        "(VALUES (%s::timestamptz, %s::timestamptz))"
+        "(VALUES (%s::timestamptz, %s::timestamptz, %s::int))"
         if single
-        else "unnest(%s::timestamptz[], %s::timestamptz[])"
+        else "unnest(%s::timestamptz[], %s::timestamptz[], %s::int[])"
     )
     whole = f"""
         SELECT {at} AS at, {", ".join(columns)} FROM {rollup.table}
@@ -172,10 +186,9 @@ def _relation(
     """  # noqa: S608 - only our own names and constants are interpolated
     part = f"""
         SELECT part.started_at AS at, {of_change}
-        FROM {places} AS c(start, unit_start) CROSS JOIN LATERAL (
-            SELECT {change_of("i", 1)} FROM incidents_incident i
-            WHERE i.tenant_id = %s AND i.started_at >= c.start
-                AND i.started_at < c.unit_start + interval '1 {rollup.precision}'
+        FROM {places} AS c(start, stop, adds) CROSS JOIN LATERAL (
+            SELECT {change_of("i", "c.adds")} FROM incidents_incident i
+            WHERE i.tenant_id = %s AND i.started_at >= c.start AND i.started_at < c.stop
             OFFSET 0 -- each of the few parts by itself, through the index
         ) part
     """  # noqa: S608 - only our own names and constants are interpolated

@@ -18,6 +18,8 @@ from incidents.models import Incident, IncidentRun, Run
 
 # The clocks of Berlin are put back on 25 October 2026, those of New York on 1 November.
 NOW = datetime(2026, 11, 5, 10, 20, 30, 123456, tzinfo=UTC)
+# In the second half of its hour and its day, as NOW is in the first: sums go by that.
+LATER = NOW + timedelta(hours=9, minutes=30)
 
 
 def incident(
@@ -76,6 +78,9 @@ _SPECIAL = (
     NOW - timedelta(days=30),
     NOW - timedelta(days=30, microseconds=1),
     NOW - timedelta(days=90),
+    LATER - timedelta(days=1),
+    LATER - timedelta(days=30, microseconds=1),
+    LATER - timedelta(days=90),
     NOW + timedelta(minutes=4),
     datetime(2026, 10, 24, 22, tzinfo=UTC),  # the day of 25 hours begins in Berlin
     datetime(2026, 10, 25, 0, 30, tzinfo=UTC),
@@ -126,8 +131,10 @@ histories = st.lists(_specifications, max_size=25)
 
 @contextmanager
 def example(history: list[dict[str, Any]]) -> Iterator[tuple[Tenant, list[Incident]]]:
-    """A tenant with these incidents, and another with some, at ``NOW``; afterwards neither."""
-    with transaction.atomic(), clock.pretend(NOW):
+    """A tenant with these incidents, and another with some, at ``NOW`` or, where there is an odd
+    number of them, at ``LATER``; afterwards neither.
+    """
+    with transaction.atomic(), clock.pretend(LATER if len(history) % 2 else NOW):
         tenant = Tenant.objects.create(id="read")
         other = Tenant.objects.create(id="read-other")
         incident(other, severity=Severity.CRITICAL, category="a", calls_affected=7)

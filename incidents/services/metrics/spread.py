@@ -19,10 +19,12 @@ class Spread:
     def __init__(self, sums: Iterable[Sums], kind: str) -> None:
         histogram = Decimal(0)
         self._times: list[int] = []
+        self._sign = 1
         for one in sums:
             # Numbers of thousands of digits are added in an instant, and taken apart but once.
             histogram = EXACT.add(histogram, one.histogram[kind])
             self._times += one.times_us[kind]
+            self._sign = one.times_sign
         self._times.sort()
         counts = [0] * (len(SLOT_EDGES) + 1)
         for slot, count in rollup.slots(histogram).items():
@@ -33,9 +35,9 @@ class Spread:
     def before(self, slot: int) -> int:
         """How many are in the slots before this one."""
         if slot > len(SLOT_EDGES):
-            return self._before[-1] + len(self._times)
+            return self._before[-1] + self._sign * len(self._times)
         sooner = bisect_left(self._times, SLOT_EDGES[slot - 1]) if slot else 0
-        return self._before[slot] + sooner
+        return self._before[slot] + self._sign * sooner
 
     def within(self, slot: int) -> int:
         return self.before(slot + 1) - self.before(slot)

@@ -24,7 +24,8 @@ class Sums:
     """The sums of one severity, by kind where there are two.
 
     Of whole days a histogram says how long things took, of the day that the window cuts
-    ``times_us`` does: the times as they are.
+    ``times_us`` does: the times as they are, to be added to the histogram's or, where
+    ``times_sign`` is -1, to be taken away from them.
     """
 
     incidents: int = 0
@@ -34,6 +35,7 @@ class Sums:
     total_us: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     histogram: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(KINDS, Decimal(0)))
     times_us: dict[str, list[int]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    times_sign: int = 1
 
 
 _SUMS: Final = (
@@ -51,7 +53,7 @@ _SLOTS: Final = ("acknowledge_slots", "resolve_slots")
 # (the severity, the seconds to acknowledge and to resolve, for each in turn), and when the oldest
 # unresolved incident started.
 _BESIDE: Final = f"""
-    SELECT NULL::smallint, {", ".join(["0"] * len(_SUMS))}, 0, 0, (
+    SELECT NULL::smallint, {", ".join(["0"] * len(_SUMS))}, '0', '0', (
         SELECT array_agg(told ORDER BY severity, place)::bigint[]
         FROM incidents_severitytarget, unnest(
             ARRAY[severity, acknowledge_seconds, resolve_seconds]
@@ -86,16 +88,18 @@ def read_sums(tenant: str, since: datetime) -> tuple[dict[int, Sums], Targets, d
         for name in _SUMS
     )
     rows = rollup.read(
-        f"SELECT severity, {sum_up}, sum(acknowledge_slots), sum(resolve_slots), "  # noqa: S608
+        # Numbers of thousands of digits are read sooner as text.
+        f"SELECT severity, {sum_up}, sum(acknowledge_slots)::text, sum(resolve_slots)::text, "  # noqa: S608
         "NULL::bigint[], NULL::bigint[], NULL::timestamptz "
         f"FROM ({counted}) s GROUP BY severity UNION ALL "
-        f"SELECT severity, {sum_up}, 0, 0, "
+        f"SELECT severity, {sum_up}, '0', '0', "
         "array_agg(times_to_acknowledge) FILTER (WHERE times_to_acknowledge IS NOT NULL), "
         "array_agg(times_to_resolve) FILTER (WHERE times_to_resolve IS NOT NULL), NULL "
         f"FROM ({cut}) s GROUP BY severity UNION ALL {_BESIDE}",
         [*parameters, *more, tenant, tenant],
     )
-    sums = {int(severity): Sums() for severity in Severity}
+    sign = rollup.part_sign(rollup.DAYS, since)
+    sums = {int(severity): Sums(times_sign=sign) for severity in Severity}
     targets: Targets = {}
     oldest = None
     for severity, *values in rows:
@@ -121,6 +125,6 @@ def read_sums(tenant: str, since: datetime) -> tuple[dict[int, Sums], Targets, d
             (ACKNOWLEDGE, ack_slots, ack_times),
             (RESOLVE, slots, times),
         ):
-            one.histogram[kind] = EXACT.add(one.histogram[kind], histogram)
+            one.histogram[kind] = EXACT.add(one.histogram[kind], Decimal(histogram))
             one.times_us[kind] += us or ()
     return sums, targets, oldest
