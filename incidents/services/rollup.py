@@ -220,16 +220,16 @@ def total(tenant: str) -> int:
     return int(number)
 
 
+_NONE: Final = "0" * SLOT_DIGITS
+
+
 def slots(histogram: Decimal | None) -> dict[int, int]:
     """The counts of a histogram that came as one number, by slot, in ascending order."""
     digits = f"{histogram or Decimal(0):f}"
-    # Most of them are zeros: nothing happens in an instant.
-    empty = (len(digits) - len(digits.rstrip("0"))) // SLOT_DIGITS
-    counts = {}
-    for slot, end in enumerate(range(len(digits) - empty * SLOT_DIGITS, 0, -SLOT_DIGITS), empty):
-        if count := int(digits[max(end - SLOT_DIGITS, 0) : end]):
-            counts[slot] = count
-    return counts
+    digits = "0" * (-len(digits) % SLOT_DIGITS) + digits
+    places = range(len(digits) - SLOT_DIGITS, -1, -SLOT_DIGITS)
+    counts = enumerate(digits[place : place + SLOT_DIGITS] for place in places)
+    return {slot: int(count) for slot, count in counts if count != _NONE}
 
 
 def slot_of(us: int) -> int:
