@@ -102,11 +102,12 @@ _MANY = (
     (Bundle, 5_000, {}),
 )
 FLOOD = 200_000
-# Ids of alerts grow with time, and so lie in the table as in the index.
+# Ids of alerts grow with time, and 10,000 of them came together, as in the largest batches.
 _IN_ORDER = """(
     lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint + n / 200), 12, '0')
     || '7000' || '8' || lpad(to_hex(n), 15, '0')
 )::uuid"""
+_IN_BATCHES = "now() + n / 10000 * interval '50 milliseconds'"
 
 
 def fill(number: int) -> Seeded:
@@ -118,7 +119,8 @@ def fill(number: int) -> Seeded:
     screens.furnish(seeded)
     for model, count, unique in _MANY:
         multiply(model, count, **unique)
-    multiply(Alert, FLOOD, id=_IN_ORDER, key="gen_random_uuid()", call_id="'many-' || n")
+    own = {"key": "gen_random_uuid()", "call_id": "'many-' || n"}
+    multiply(Alert, FLOOD, id=_IN_ORDER, created_at=_IN_BATCHES, **own)
     Incident.objects.filter(pk=seeded.worst.pk).update(
         alerts_count=FLOOD + 230, calls_affected=FLOOD + 230
     )
