@@ -19,7 +19,7 @@ from incidents.models import Incident
 from incidents.services import reach, reads
 from incidents.services.reads import RETENTION_DAYS, Narrowing, search
 
-PAGE_SIZE: Final = 40
+PAGE_SIZE: Final = 35
 _ORDERS: Final = {
     "worst": ("severity", "id"),
     "calls": ("calls_affected", "id"),
