@@ -54,10 +54,11 @@ def tenant(
     committed without waiting for the disk, unless it is inside another. The block is given the
     rows of what it begins with ``asking``, which goes to the database together with its entering.
     """
+    using = using or routing.current()
+    # A setting made inside another transaction would last to the end of that one.
+    durable = durable or connections[using].in_atomic_block
     enter = _ENTER_PLANNING_ONCE if plan_once else _ENTER if durable else _ENTER_LATER
-    with _scope(
-        enter, frozenset({tenant_id}), using=using or routing.current(), asking=asking
-    ) as rows:
+    with _scope(enter, frozenset({tenant_id}), using=using, asking=asking) as rows:
         yield rows
 
 

@@ -104,6 +104,23 @@ def test_tenant_leaves_nothing_behind_on_the_connection() -> None:
         assert cursor.fetchone() == ("0",)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_need_not_be_durable_does_not_make_the_transaction_around_it_so() -> None:
+    def commits() -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW synchronous_commit")
+            return str(cursor.fetchone()[0])
+
+    usual = commits()
+    with scope.tenant("mine", durable=False):
+        assert commits() == "off"
+    with transaction.atomic():
+        with scope.tenant("mine", durable=False):
+            assert commits() == usual
+        assert commits() == usual
+    assert commits() == usual != "off"
+
+
 def test_every_table_of_tenants_is_isolated() -> None:
     tables = {
         model._meta.db_table
