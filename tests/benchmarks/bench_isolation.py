@@ -70,7 +70,7 @@ def without_isolation() -> Iterator[None]:
     """Every transaction is the owner's, and no table asks whose a row is."""
     from django.db import connection, transaction
 
-    from config.database.statements import run
+    from config.database.statements import Statement, run
     from config.tenancy import scope
 
     with connection.cursor() as cursor:
@@ -85,12 +85,13 @@ def without_isolation() -> Iterator[None]:
         *,
         plan_once: bool = False,
         durable: bool = True,
+        asking: Statement | None = None,
         using: str | None = None,
     ) -> Any:
         with transaction.atomic(using=using):
             if plan_once:  # As readings are planned in a tenant's transaction.
                 run("SELECT set_config('plan_cache_mode', 'force_generic_plan', true)", [])
-            yield
+            yield run(*asking, using=using) if asking else []
 
     plain = scope.tenant
     scope.tenant = owner
