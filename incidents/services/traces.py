@@ -11,6 +11,7 @@ from typing import Final
 from uuid import UUID
 
 from config import clock
+from config.database import planner
 from config.database.columns import Columns, microseconds
 from config.database.statements import run
 from config.errors import FieldError, Invalid
@@ -192,3 +193,4 @@ def insert(tenant_id: str, steps: Sequence[tuple[UUID, StepFacts]]) -> None:
     costs = [step.cost_cents for step in facts]
     rows.add("cost_cents", "numeric", [None if c is None else str(c) for c in costs])
     run(*rows.insert())
+    planner.inform_once_committed()

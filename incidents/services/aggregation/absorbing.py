@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from config import clock
+from config.database import planner
 from config.database.statements import run
 from config.tenancy import scope
 from config.tenancy.models import Tenant
@@ -82,9 +83,12 @@ def fold(batch: Batch, *, via: str = "aggregation", durable: bool = True) -> Abs
     fold_in = _fold_unknown if batch.repeats else _fold_new
     for _ in range(_MAX_ATTEMPTS):
         try:
-            return fold_in(batch, via=via, durable=durable)
+            absorbed = fold_in(batch, via=via, durable=durable)
         except _PlanIsStale:
             fold_in = _fold_unknown
+        else:
+            planner.inform_once_committed()
+            return absorbed
     raise RuntimeError("aggregation did not settle")  # pragma: no cover
 
 

@@ -74,11 +74,10 @@ def write_runs(
         )
     if links:
         pairs = sorted(links)
-        named = arrays.texts(sorted({name for name, _ in pairs}))
         run(
             "SELECT FROM incidents_run WHERE tenant_id = %s AND run_id = ANY(%s::text[]) "
             "ORDER BY run_id FOR NO KEY UPDATE",
-            [tenant_id, named],
+            [tenant_id, arrays.texts(sorted({name for name, _ in pairs}))],
         )
         linked = run(
             """
@@ -90,9 +89,13 @@ def write_runs(
             ), added AS (
                 SELECT run_id, count(*) AS incidents FROM linked GROUP BY run_id
             ), counted AS (
-                UPDATE incidents_run r SET incident_count = r.incident_count + added.incidents
-                FROM added
-                WHERE r.tenant_id = %s AND r.run_id = ANY(%s::text[]) AND r.run_id = added.run_id
+                -- They are all there; this way each is found by its key, whatever the planner
+                -- takes their number to be.
+                INSERT INTO incidents_run AS r
+                    (id, tenant_id, run_id, status, incident_count, created_at)
+                SELECT gen_random_uuid(), %s, run_id, 'running', incidents, %s FROM added
+                ON CONFLICT (tenant_id, run_id) DO UPDATE
+                SET incident_count = r.incident_count + excluded.incident_count
             )
             SELECT run_id FROM added
             """,
@@ -102,7 +105,7 @@ def write_runs(
                 arrays.texts([name for name, _ in pairs]),
                 arrays.uuids([incident.bytes for _, incident in pairs]),
                 tenant_id,
-                named,
+                at,
             ],
         )
         if linked:
