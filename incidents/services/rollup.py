@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
+from struct import Struct
 from typing import Any, Final
 
 from django.db import transaction
@@ -30,6 +31,17 @@ HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 # When nothing starts any more.
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The incidents that started from ``start`` up to ``stop``; sums of whole hours or days lack
+    them (``sign`` 1) or count them although they should not (-1).
+    """
+
+    start: datetime
+    stop: datetime
+    sign: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +80,6 @@ _ACKNOWLEDGED: Final = {
     "acknowledge_us": _times("acknowledge_us"),
 }
 _RESOLVED: Final = {"resolve_us": _times("resolve_us")}
-_EACH: Final = {"times_to_acknowledge": "acknowledge_us", "times_to_resolve": "resolve_us"}
 _VOLUME: Final = {"calls": "sign * calls", "cost": "sign * cost"}
 
 HOURS: Final = Rollup(
@@ -118,7 +129,6 @@ def source(
     tenant: str,
     since: datetime,
     edges: Sequence[datetime] = (),
-    wholes: bool = True,
     parts: bool = True,
 ) -> tuple[str, list[Any]]:
     """The SQL of a relation, and its parameters, over a tenant's incidents from ``since`` on.
@@ -127,45 +137,52 @@ def source(
     them ``at``, which no whole hour or day carries across one of the ``edges``; without any it
     tells the hour or day, of which the first may be there whole with a part of it taken away. A
     group may come with ``incidents`` that sum to nothing, when all that was in it has moved or
-    is taken away. Without ``parts`` those hours or days are left out that only count in part;
-    without ``wholes`` the others are, and ``times_to_acknowledge`` and ``times_to_resolve`` are
-    columns too, of parts with the sign that :func:`part_sign` tells.
+    is taken away. Without ``parts`` they are left out: read what :func:`part_of` tells beside it.
     """
     unit = rollup.unit
     begin = floor(since, unit)
     cut = sorted({start for at in (since, *edges) if (start := floor(at, unit)) != at})
-    starts = [max(start, since) for start in cut]
-    ends = [min(start, _NEVER - unit) + unit for start in cut]
-    signs = [1] * len(cut)
-    if not edges and part_sign(rollup, since) < 0:
-        starts, ends, signs = [begin], [since], [-1]
-        cut = [_NEVER]  # the first hour or day is not left out
+    of_cut = [Part(max(start, since), _end(start, unit), 1) for start in cut]
+    if not edges:
+        part = part_of(unit, since)
+        of_cut = [part] * len(cut)
+        if part.sign < 0:
+            cut = [_NEVER]  # the first hour or day is not left out
     keys: list[Any] = [start.date() for start in cut] if unit == DAY else cut
     begin_key: Any = begin.date() if unit == DAY else begin
-    places: list[Any] = [*starts, *ends, *signs]
-    if not (single := len(cut) == 1):
-        keys, places = [keys], [starts, ends, signs]
-    parameters: list[Any] = []
-    if wholes:
-        parameters += [tenant, begin_key, *keys, tenant, begin, *keys]
+    places: list[Any] = [
+        [part.start for part in of_cut],
+        [part.stop for part in of_cut],
+        [part.sign for part in of_cut],
+    ]
+    if single := len(cut) == 1:
+        places = [place for (place,) in places]
+    else:
+        keys = [keys]
+    parameters: list[Any] = [tenant, begin_key, *keys, tenant, begin, *keys]
     if parts:
         parameters += [*places, tenant]
-    return _relation(rollup, tuple(columns), single, wholes, parts), parameters
+    return _relation(rollup, tuple(columns), single, parts), parameters
 
 
-def part_sign(rollup: Rollup, since: datetime) -> int:
-    """1 when what counts of the hour or day that ``since`` cuts is added; -1 when the rest, being
-    less, is taken away from the whole.
+def part_of(unit: timedelta, since: datetime) -> Part:
+    """What is to be read one by one of the hour or day that ``since`` cuts: what counts of it, to
+    be added, or, being less, the rest, to be taken away from the whole. Nothing if it cuts none.
     """
-    passed = since - floor(since, rollup.unit)
-    return -1 if timedelta(0) < passed < rollup.unit / 2 else 1
+    begin = floor(since, unit)
+    passed = since - begin
+    if passed and passed < unit / 2:
+        return Part(begin, since, -1)
+    return Part(since, _end(begin, unit) if passed else since, 1)
+
+
+def _end(start: datetime, unit: timedelta) -> datetime:
+    return min(start, _NEVER - unit) + unit
 
 
 @cache
-def _relation(
-    rollup: Rollup, columns: tuple[str, ...], single: bool, wholes: bool, parts: bool
-) -> str:
-    expressions = rollup.keys | rollup.measures | _EACH
+def _relation(rollup: Rollup, columns: tuple[str, ...], single: bool, parts: bool) -> str:
+    expressions = rollup.keys | rollup.measures
     of_change = ", ".join(f"{expressions[name]} AS {name}" for name in columns)
     at = f"{rollup.time}::timestamp AT TIME ZONE 'UTC'" if rollup.unit == DAY else rollup.time
     # Most often one alone is cut; simple values are sent and compared sooner than arrays.
@@ -192,7 +209,7 @@ def _relation(
             OFFSET 0 -- each of the few parts by itself, through the index
         ) part
     """  # noqa: S608 - only our own names and constants are interpolated
-    return " UNION ALL ".join([whole] * wholes + [part] * parts)
+    return f"{whole} UNION ALL {part}" if parts else whole
 
 
 def read(
@@ -220,16 +237,14 @@ def total(tenant: str) -> int:
     return int(number)
 
 
-_NONE: Final = "0" * SLOT_DIGITS
+_NONE: Final = b"0" * SLOT_DIGITS
+_SLOTS: Final = Struct(f"{SLOT_DIGITS}s" * (len(SLOT_EDGES) + 1))
 
 
-def slots(histogram: Decimal | None) -> dict[int, int]:
-    """The counts of a histogram that came as one number, by slot, in ascending order."""
-    digits = f"{histogram or Decimal(0):f}"
-    digits = "0" * (-len(digits) % SLOT_DIGITS) + digits
-    places = range(len(digits) - SLOT_DIGITS, -1, -SLOT_DIGITS)
-    counts = enumerate(digits[place : place + SLOT_DIGITS] for place in places)
-    return {slot: int(count) for slot, count in counts if count != _NONE}
+def slots(histogram: Decimal) -> list[int]:
+    """The counts of a histogram that came as one number: how many are in each slot."""
+    digits = f"{histogram:f}".zfill(_SLOTS.size).encode()
+    return [0 if count == _NONE else int(count) for count in reversed(_SLOTS.unpack(digits))]
 
 
 def slot_of(us: int) -> int:

@@ -6,8 +6,9 @@ It makes a database of its own on that server, fills it (200 tenants by Zipf: th
 in 100), and measures everything for the largest tenant, each reading and its rivals in turn, so
 that only the ratios count: see benchmarks/reading/rivals.py, and originals.py for what was there
 before, on both of its sets of indexes. Ours runs as a request has it, by the role that sees one
-tenant. Then the same over HTTP beside a trivial view; what the indexes take; and opening
-incidents in bulk, by one caller and by two. It exits with 1 when a bar was missed.
+tenant; what the dashboard reads also as if it were other hours of the day, which cut more or less
+off the sums of days. Then the same over HTTP beside a trivial view; what the indexes take; and
+opening incidents in bulk, by one caller and by two. It exits with 1 when a bar was missed.
 """
 
 from __future__ import annotations

@@ -35,19 +35,21 @@ def _times_in_slots(kind: str) -> str:
 _TIMES: Final = f"{_times_in_slots(ACKNOWLEDGE)} UNION ALL {_times_in_slots(RESOLVE)}"
 
 
-def _middles_of(kind: str) -> str:
+def _middle_of(kind: str) -> str:
     return f"""
-        SELECT array_agg(us) FROM (
-            SELECT i.{kind}_us AS us FROM incidents_incident i
-            WHERE i.tenant_id = %s AND i.{kind}_us >= %s AND i.{kind}_us < %s
-                AND i.started_at >= %s
-            ORDER BY i.{kind}_us
-        ) times
+        SELECT '{kind}', cardinality(times), times[%s:%s] FROM (
+            SELECT array_agg(us) AS times FROM (
+                SELECT i.{kind}_us AS us FROM incidents_incident i
+                WHERE i.tenant_id = %s AND i.{kind}_us >= %s AND i.{kind}_us < %s
+                    AND i.started_at >= %s
+                ORDER BY i.{kind}_us
+            ) ordered
+        ) gathered
     """  # noqa: S608 - only our own names are interpolated
 
 
-# The times around both middles, where nothing else is asked.
-_MIDDLES: Final = f"SELECT ({_middles_of(ACKNOWLEDGE)}), ({_middles_of(RESOLVE)})"
+# The middle times alone, where nothing else is asked.
+_MIDDLES: Final = f"{_middle_of(ACKNOWLEDGE)} UNION ALL {_middle_of(RESOLVE)}"
 
 Answers = dict[tuple[str, int | None], tuple[int, list[int]]]
 
@@ -90,20 +92,17 @@ def _ask_middles(
     asked = {question.kind: question for question in questions}
     parameters: list[Any] = []
     for kind in KINDS:
-        low, high = _FAR, _FAR  # nothing
+        low, high, first = _FAR, _FAR, 0  # nothing
         if kind in asked:
-            low, high = _bounds(asked[kind])
-        parameters += [tenant, low, high, since]
+            (low, high), first = _bounds(asked[kind]), asked[kind].first
+        parameters += [first + 1, first + 2, tenant, low, high, since]
     answers: Answers = {}
-    ((*found,),) = rollup.read(_MIDDLES, parameters)
-    for kind, times in zip(KINDS, found, strict=True):
+    for kind, count, middle in rollup.read(_MIDDLES, parameters):
         if kind not in asked:
             continue
-        times = times or []
-        if strict and len(times) != asked[kind].expected:
+        if strict and (count or 0) != asked[kind].expected:
             raise Moved
-        first = asked[kind].first
-        answers[kind, None] = (0, times[first : first + 2])
+        answers[kind, None] = (0, middle or [])
     return answers
 
 

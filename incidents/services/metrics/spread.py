@@ -26,9 +26,7 @@ class Spread:
             self._times += one.times_us[kind]
             self._sign = one.times_sign
         self._times.sort()
-        counts = [0] * (len(SLOT_EDGES) + 1)
-        for slot, count in rollup.slots(histogram).items():
-            counts[slot] = count
+        counts = rollup.slots(histogram)
         self._before = [0, *accumulate(counts)]
         self.total = self.before(len(counts))
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Context, Decimal
 from typing import Final
 
-from incidents.enums import ResolutionMethod, Severity, Status
+from incidents.enums import Severity, Status
 from incidents.models.rollup import SLOT_DIGITS, SLOT_EDGES
 from incidents.services import rollup
 
@@ -23,8 +23,8 @@ EXACT: Final = Context(prec=(len(SLOT_EDGES) + 1) * SLOT_DIGITS)
 class Sums:
     """The sums of one severity, by kind where there are two.
 
-    Of whole days a histogram says how long things took, of the day that the window cuts
-    ``times_us`` does: the times as they are, to be added to the histogram's or, where
+    Of whole days a histogram says how long things took; of the day that the window cuts
+    ``times_us`` does, the times as they are: to be added to the histogram's or, where
     ``times_sign`` is -1, to be taken away from them.
     """
 
@@ -42,12 +42,26 @@ _SUMS: Final = (
     "incidents",
     "open",
     "acknowledged",
-    *ResolutionMethod.values,
     "acknowledge_count",
     "acknowledge_us",
     "resolve_us",
 )
 _SLOTS: Final = ("acknowledge_slots", "resolve_slots")
+
+# Of the day that the window cuts, the times come as they are: to add them up as histograms would
+# cost the database more than all the rest. An index has all that is asked here, and the state
+# follows from which of the times there are (the table's constraints say so).
+_PART: Final = """
+    SELECT severity, {sign}count(*),
+        {sign}count(*) FILTER (WHERE acknowledge_us IS NULL AND resolve_us IS NULL),
+        {sign}count(*) FILTER (WHERE acknowledge_us IS NOT NULL AND resolve_us IS NULL),
+        {sign}count(acknowledge_us), 0, 0, '0', '0',
+        array_agg(acknowledge_us) FILTER (WHERE acknowledge_us IS NOT NULL),
+        array_agg(resolve_us) FILTER (WHERE resolve_us IS NOT NULL), NULL::timestamptz
+    FROM incidents_incident WHERE tenant_id = %s AND started_at >= %s AND started_at < %s
+    GROUP BY severity
+"""
+_PARTS: Final = {sign: _PART.format(sign="-" * (sign < 0)) for sign in (1, -1)}
 
 # Beside the sums, so that there is one statement less: in a row without a severity the targets
 # (the severity, the seconds to acknowledge and to resolve, for each in turn), and when the oldest
@@ -70,61 +84,44 @@ Targets = dict[int, dict[str, int | None]]
 
 def read_sums(tenant: str, since: datetime) -> tuple[dict[int, Sums], Targets, datetime | None]:
     """The sums and the targets in seconds, by severity, and when the oldest unresolved began."""
-    counted, parameters = rollup.source(
+    wholes, parameters = rollup.source(
         rollup.DAYS, ("severity", *_SUMS, *_SLOTS), tenant=tenant, since=since, parts=False
     )
-    # Of the day that the window cuts, the times come as they are: to add them up as histograms
-    # would cost the database more than all the rest.
-    cut, more = rollup.source(
-        rollup.DAYS,
-        ("severity", *_SUMS, "times_to_acknowledge", "times_to_resolve"),
-        tenant=tenant,
-        since=since,
-        wholes=False,
-    )
+    part = rollup.part_of(rollup.DAY, since)
     sum_up = ", ".join(
         # Counts come as integers, which are read sooner; a sum of times may be beyond them.
-        f"sum({name})::{'numeric' if name.endswith('_us') else 'bigint'} AS {name}"
+        f"sum({name})::{'numeric' if name.endswith('_us') else 'bigint'}"
         for name in _SUMS
     )
     rows = rollup.read(
         # Numbers of thousands of digits are read sooner as text.
         f"SELECT severity, {sum_up}, sum(acknowledge_slots)::text, sum(resolve_slots)::text, "  # noqa: S608
         "NULL::bigint[], NULL::bigint[], NULL::timestamptz "
-        f"FROM ({counted}) s GROUP BY severity UNION ALL "
-        f"SELECT severity, {sum_up}, '0', '0', "
-        "array_agg(times_to_acknowledge) FILTER (WHERE times_to_acknowledge IS NOT NULL), "
-        "array_agg(times_to_resolve) FILTER (WHERE times_to_resolve IS NOT NULL), NULL "
-        f"FROM ({cut}) s GROUP BY severity UNION ALL {_BESIDE}",
-        [*parameters, *more, tenant, tenant],
+        f"FROM ({wholes}) s GROUP BY severity UNION ALL {_PARTS[part.sign]} UNION ALL {_BESIDE}",
+        [*parameters, tenant, part.start, part.stop, tenant, tenant],
     )
-    sign = rollup.part_sign(rollup.DAYS, since)
-    sums = {int(severity): Sums(times_sign=sign) for severity in Severity}
+    sums = {int(severity): Sums(times_sign=part.sign) for severity in Severity}
     targets: Targets = {}
     oldest = None
-    for severity, *values in rows:
-        *numbers, ack_slots, slots, ack_times, times, started_at = values
+    for severity, incidents, opened, acknowledged, timed, *by_kind, started_at in rows:
+        of_kinds = dict(zip(KINDS, (by_kind[::2], by_kind[1::2]), strict=True))
         if severity is None:
-            told = iter(ack_times or ())
+            *_, told = of_kinds[ACKNOWLEDGE]
+            told = iter(told or ())
             targets = {
                 of: {ACKNOWLEDGE: acknowledge, RESOLVE: resolve}
                 for of, acknowledge, resolve in zip(told, told, told, strict=True)
             }
             oldest = started_at
             continue
-        found = dict(zip(_SUMS, numbers, strict=True))
         one = sums[severity]
-        one.incidents += int(found["incidents"])
-        one.open += int(found["open"])
-        one.acknowledged += int(found["acknowledged"])
-        one.count[ACKNOWLEDGE] += int(found["acknowledge_count"])
-        one.count[RESOLVE] += int(sum(found[method] for method in ResolutionMethod.values))
-        one.total_us[ACKNOWLEDGE] += int(found["acknowledge_us"])
-        one.total_us[RESOLVE] += int(found["resolve_us"])
-        for kind, histogram, us in (
-            (ACKNOWLEDGE, ack_slots, ack_times),
-            (RESOLVE, slots, times),
-        ):
+        one.incidents += incidents
+        one.open += opened
+        one.acknowledged += acknowledged
+        one.count[ACKNOWLEDGE] += timed
+        one.count[RESOLVE] += incidents - opened - acknowledged
+        for kind, (us, histogram, times) in of_kinds.items():
+            one.total_us[kind] += int(us) + part.sign * sum(times or ())
             one.histogram[kind] = EXACT.add(one.histogram[kind], Decimal(histogram))
-            one.times_us[kind] += us or ()
+            one.times_us[kind] += times or ()
     return sums, targets, oldest

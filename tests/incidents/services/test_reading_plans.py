@@ -18,7 +18,7 @@ from django.db import connection
 from config import clock
 from config.tenancy import scope
 from config.tenancy.models import Tenant
-from incidents.services import patterns, postmortem, recurrence
+from incidents.services import metrics, patterns, postmortem, recurrence
 from tests.factories.reading import NOW, incident
 from tests.factories.tenancy import TenantFactory
 
@@ -43,8 +43,13 @@ def tenant() -> Iterator[Tenant]:
 
 
 @contextmanager
-def plans_of(monkeypatch: pytest.MonkeyPatch, tenant: Tenant) -> Iterator[list[str]]:
-    """The plans, as of a large table, of what is run meanwhile by the tenant's role."""
+def plans_of(
+    monkeypatch: pytest.MonkeyPatch, tenant: Tenant, *, without: str
+) -> Iterator[list[str]]:
+    """The plans, as of a large table, of what is run meanwhile by the tenant's role.
+
+    Of a few rows any index would do, and which is chosen is chance: ``without`` drops some.
+    """
     plans: list[str] = []
     execute = psycopg.Cursor.execute
 
@@ -57,8 +62,7 @@ def plans_of(monkeypatch: pytest.MonkeyPatch, tenant: Tenant) -> Iterator[list[s
 
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        # Of a few rows any index would do, and which is chosen is chance.
-        cursor.execute("DROP INDEX incident_started, incident_created, incident_resolve_time")
+        cursor.execute(f"DROP INDEX {without}")
     with scope.tenant(tenant.pk):
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_seqscan = off")
@@ -90,7 +94,8 @@ def conditions(plan: str, index: str) -> list[str]:
 def test_incidents_behind_a_category_come_from_their_index(
     read: Callable[[Tenant], Any], tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with plans_of(monkeypatch, tenant) as plans:
+    others = "incident_started, incident_created, incident_resolve_time"
+    with plans_of(monkeypatch, tenant, without=others) as plans:
         read(tenant)
     asked = [one for plan in plans for one in conditions(plan, "incident_category")]
     assert [one for one in asked if one.count("CASE WHEN") == 2]
@@ -110,3 +115,11 @@ def test_runs_of_an_incident_come_from_the_index_alone(tenant: Tenant) -> None:
         )
         plan = "\n".join(line for (line,) in cursor.fetchall())
     assert "Index Only Scan using link_runs" in plan
+
+
+def test_times_of_the_day_that_a_window_cuts_come_from_the_index_alone(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with plans_of(monkeypatch, tenant, without="incident_created") as plans:
+        metrics.of_window(tenant=tenant, window_days=30)
+    assert [plan for plan in plans if "Index Only Scan using incident_started" in plan]
