@@ -71,7 +71,7 @@ class ExportViewSet(IdempotentMixin, TenantViewSet):
     @extend_schema(summary="Export an incident", request=ExportBody, responses={201: BundleCreated})
     def create(self, request: Request) -> Response:
         body = ExportBody.read(request.data)
-        incident = Incident.objects.filter(tenant_id=self.tenant.pk, pk=body["incident_id"]).first()
+        incident = Incident.objects.for_tenant(self.tenant).filter(pk=body["incident_id"]).first()
         if incident is None:
             raise IncidentNotFound
         exported = exporting.export(
@@ -134,7 +134,7 @@ class ExportViewSet(IdempotentMixin, TenantViewSet):
         return Response(ReviewRow(review).data, status=201)
 
     def _bundle(self, pk: UUID) -> Bundle:
-        bundle: Bundle | None = self.get_queryset().filter(pk=pk).first()
+        bundle: Bundle | None = self.one(pk)
         if bundle is None:
             raise BundleNotFound
         return bundle
@@ -179,7 +179,7 @@ class DownloadViewSet(TenantViewSet):
     )
     def download(self, request: Request, pk: UUID) -> HttpResponse:
         with scope.tenant(self.tenant.pk):
-            bundle: Bundle | None = self.get_queryset().filter(pk=pk).first()
+            bundle: Bundle | None = self.one(pk)
             if bundle is None:
                 raise BundleNotFound
             file = downloads.hand_over(

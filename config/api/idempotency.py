@@ -59,7 +59,7 @@ class IdempotentMixin(_Base):
             return idempotency.Answer(response.status_code, body)
 
         try:
-            with scope.tenant(self.tenant.pk):
+            with scope.tenant(self.tenant.pk, plan_once=self.plan_once()):
                 answer = idempotency.once(
                     tenant=self.tenant,
                     key=presented,

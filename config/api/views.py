@@ -29,6 +29,7 @@ from config.errors import NotFound
 from config.operations.logs import note_tenant
 from config.tenancy import scope
 from config.tenancy.models import ApiKey, Tenant
+from config.tenancy.querysets import TenantScopedQuerySet
 from config.tenancy.services import limits
 
 Handler = Callable[..., HttpResponseBase]
@@ -133,14 +134,18 @@ class TenantViewSet(GenericViewSet):
                 if self._may_read_replica():
                     with (
                         routing.reading(routing.REPLICA),
-                        scope.tenant(self.tenant.pk, plan_once=self.plans_once),
+                        scope.tenant(self.tenant.pk, plan_once=self.plan_once()),
                     ):
                         return handler(request, *self.args, **self.kwargs)
             except replica.FAILURES as error:
                 # It is away, or took rows away that were being read: the primary has them.
                 replica.monitor.failed(error)
-        with scope.tenant(self.tenant.pk, plan_once=self.plans_once):
+        with scope.tenant(self.tenant.pk, plan_once=self.plan_once()):
             return handler(request, *self.args, **self.kwargs)
+
+    def plan_once(self) -> bool:
+        """Whether the transaction's statements are planned once for all; reports' always are."""
+        return self.plans_once or self._scope() == "ingest"
 
     def _may_read_replica(self) -> bool:
         # What a list hides that was created after as_of is settled by a lock on the primary.
@@ -158,6 +163,15 @@ class TenantViewSet(GenericViewSet):
         if getattr(self, "swagger_fake_view", False):
             return super().get_queryset().none()
         return super().get_queryset().filter(tenant_id=self.tenant.pk)
+
+    def one(self, pk: UUID, *related: str) -> Any:
+        """The row of the view's ``queryset`` with this id and what is ``related`` to it.
+
+        None when the key's tenant has no such row.
+        """
+        rows = cast(TenantScopedQuerySet, super().get_queryset())
+        found = rows.for_tenant(self.tenant).filter(pk=pk)
+        return (found.select_related(*related) if related else found).first()
 
     def page(
         self,

@@ -20,11 +20,12 @@ _ENTER: Final = (
     f"SELECT set_config('{isolation.TENANT_SETTING}', %s, true), "
     f"set_config('role', '{isolation.TENANT_ROLE}', true)"
 )
-# For readings whose plan is the same whoever the tenant and whatever the time: left alone, the
-# planner would make it anew each time, which takes longer than to read.
-_ENTER_PLANNING_ONCE: Final = f"{_ENTER}, set_config('plan_cache_mode', 'force_generic_plan', true)"
+# For plans that are the same whoever the tenant and whatever the time. Left alone, the planner
+# would make those of readings anew each time, which takes longer than to read; and it takes a
+# tenant that its statistics do not know yet for one without rows, to whose few any index leads.
+_PLANNING_ONCE: Final = ", set_config('plan_cache_mode', 'force_generic_plan', true)"
 # Not to be awaited by its commit: whoever says so sees to it that it gets to disk.
-_ENTER_LATER: Final = f"{_ENTER}, set_config('synchronous_commit', 'off', true)"
+_LATER: Final = ", set_config('synchronous_commit', 'off', true)"
 _ENTER_STAFF: Final = (
     f"SELECT set_config('{isolation.TENANTS_SETTING}', %s, true), "
     f"set_config('role', '{isolation.STAFF_ROLE}', true)"
@@ -49,15 +50,16 @@ def tenant(
 
     Within a scope of the same tenant, or of staff who see it, it is a plain savepoint; another
     tenant's scope cannot be entered there. Inside a transaction of the owner's path, that path
-    is taken up again afterwards. To ``plan_once`` is for readings alone: prepared statements are
-    then planned for no tenant and no values in particular. One that is not ``durable`` is
-    committed without waiting for the disk, unless it is inside another. The block is given the
-    rows of what it begins with ``asking``, which goes to the database together with its entering.
+    is taken up again afterwards. To ``plan_once`` is for reports and for readings: prepared
+    statements are then planned for no tenant and no values in particular. One that is not
+    ``durable`` is committed without waiting for the disk, unless it is inside another. The block
+    is given the rows of what it begins with ``asking``, which goes to the database together with
+    its entering.
     """
     using = using or routing.current()
     # A setting made inside another transaction would last to the end of that one.
     durable = durable or connections[using].in_atomic_block
-    enter = _ENTER_PLANNING_ONCE if plan_once else _ENTER if durable else _ENTER_LATER
+    enter = f"{_ENTER}{_PLANNING_ONCE * plan_once}{_LATER * (not durable)}"
     with _scope(enter, frozenset({tenant_id}), using=using, asking=asking) as rows:
         yield rows
 

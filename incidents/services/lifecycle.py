@@ -328,7 +328,8 @@ def _act(
         found = {
             incident.pk: incident
             for incident in Incident.objects.select_for_update(no_key=True)
-            .filter(tenant_id=tenant, pk__in=wanted)
+            .for_tenant(tenant)
+            .filter(pk__in=wanted)
             .order_by("pk")
         }
         allowed = [incident for incident in found.values() if can(transition, incident)]

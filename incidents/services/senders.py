@@ -120,7 +120,7 @@ def notify(*, tenant: Tenant, by: Actor, notification: alertmanager.Notification
     keys = [_key(tenant.pk, call_id) for call_id in dict.fromkeys(notification.resolved)]
     fired = [id_ for id_ in notified.absorbed.incident_ids if id_ is not None]
     if keys or fired:
-        with scope.tenant(tenant.pk):
+        with scope.tenant(tenant.pk, plan_once=True):
             notified.resolved = _resolve_ended(tenant.pk, by, keys, fired)
     return notified
 

@@ -36,7 +36,7 @@ class RuleInsightViewSet(IdempotentMixin, TenantViewSet):
 
     @extend_schema(summary="What a rule prevented", responses=EffectivenessAnswer)
     def effectiveness(self, request: Request, pk: UUID) -> Response:
-        rule = self.get_queryset().filter(pk=pk).first()
+        rule = self.one(pk)
         if rule is None:
             raise NotFound("There is no rule with this id.")
         return Response(EffectivenessAnswer(effectiveness.of_rule(rule=rule)).data)

@@ -71,7 +71,7 @@ class EvidenceViewSet(IdempotentMixin, TenantViewSet):
         return Response(PostmortemAnswer(stub).data, status=201)
 
     def _incident(self, pk: UUID) -> Incident:
-        incident: Incident | None = self.get_queryset().filter(pk=pk).first()
+        incident: Incident | None = self.one(pk)
         if incident is None:
             raise IncidentNotFound
         return incident

@@ -177,7 +177,7 @@ class IncidentViewSet(IdempotentMixin, TenantViewSet):
         return self.page(alerts, AlertRow, ordering=("-created_at", "-id"))
 
     def _incident(self, pk: UUID) -> Incident:
-        incident: Incident | None = self.get_queryset().filter(pk=pk).first()
+        incident: Incident | None = self.one(pk)
         if incident is None:
             raise IncidentNotFound
         return incident

@@ -48,9 +48,7 @@ class LearningViewSet(TenantViewSet):
         return self.page(found.annotate(likeness=likeness), SimilarIncident, ordering=("likeness",))
 
     def _incident(self, pk: UUID) -> Incident:
-        incident: Incident | None = (
-            self.get_queryset().select_related("tenant").filter(pk=pk).first()
-        )
+        incident: Incident | None = self.one(pk, "tenant")
         if incident is None:
             raise IncidentNotFound
         return incident

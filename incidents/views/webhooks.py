@@ -134,7 +134,7 @@ class WebhookViewSet(IdempotentMixin, TenantViewSet):
         return Actor(via=self.caller.key.name)
 
     def _endpoint(self, pk: UUID) -> WebhookEndpoint:
-        endpoint: WebhookEndpoint | None = self.get_queryset().filter(pk=pk).first()
+        endpoint: WebhookEndpoint | None = self.one(pk)
         if endpoint is None:
             raise EndpointNotFound
         return endpoint

@@ -135,7 +135,7 @@ class LessonViewSet(IdempotentMixin, TenantViewSet):
         return self._act(request, pk, ActorBody, lifecycle.reactivate)
 
     def _lesson(self, pk: UUID) -> Lesson:
-        lesson: Lesson | None = self.get_queryset().filter(pk=pk).first()
+        lesson: Lesson | None = self.one(pk)
         if lesson is None:
             raise LessonNotFound
         return lesson

@@ -72,9 +72,7 @@ class ProposalViewSet(IdempotentMixin, TenantViewSet):
         )
 
     def _proposal(self, pk: UUID) -> Proposal:
-        proposal: Proposal | None = (
-            self.get_queryset().select_related("tenant").filter(pk=pk).first()
-        )
+        proposal: Proposal | None = self.one(pk, "tenant")
         if proposal is None:
             raise ProposalNotFound
         return proposal

@@ -33,7 +33,9 @@ from tests.factories.world import World
 pytestmark = pytest.mark.django_db
 
 _FILTER = re.compile(
-    r"""((?:"?\w+"?\.)?"?tenant_id"?)\s*=\s*(%s|%\(tenant\)s|ANY\s*\(\s*%s\s*\))""", re.IGNORECASE
+    r"""((?:"?\w+"?\.)?"?tenant_id"?)\s*=\s*"""
+    r"""(%s|\(SELECT %s\)|%\(tenant\)s|ANY\s*\(\s*%s\s*\))""",
+    re.IGNORECASE,
 )
 # Writing needs its tenant: there a forgotten one is no leak, but a row without an owner.
 _WRITES = re.compile(r"^\s*(INSERT|SET)\b", re.IGNORECASE)

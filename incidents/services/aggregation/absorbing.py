@@ -110,7 +110,8 @@ def _fold_new(batch: Batch, *, via: str, durable: bool) -> Absorbed:
     if not batch.reports:
         with scope.tenant(batch.tenant_id, durable=durable):
             return _record_nothing(batch, {})
-    with scope.tenant(batch.tenant_id, durable=durable, asking=ask_for_state(batch)) as rows:
+    asking = ask_for_state(batch)
+    with scope.tenant(batch.tenant_id, plan_once=True, durable=durable, asking=asking) as rows:
         return _record(batch, read_state(rows), duplicates=0, via=via)
 
 
@@ -118,7 +119,7 @@ def _fold_unknown(batch: Batch, *, via: str, durable: bool) -> Absorbed:
     """Folds in a batch of which some calls may be recorded already, or be there twice."""
     first = batch.first()
     asking = ask_for_known(batch.tenant_id, list(first))
-    with scope.tenant(batch.tenant_id, durable=durable, asking=asking) as rows:
+    with scope.tenant(batch.tenant_id, plan_once=True, durable=durable, asking=asking) as rows:
         known = known_calls(rows)
         fresh = [place for key, place in first.items() if key not in known]
         fresh.sort()
@@ -319,7 +320,8 @@ def _deltas(
             delta.calls += 1
     for place, calls in overflowed.items():
         # Many triggers meet here, and one call may have failed under several of them.
-        deltas[place].calls = len(calls - known_overflow_calls(place.id, sorted(calls)))
+        counted = known_overflow_calls(batch.tenant_id, place.id, sorted(calls))
+        deltas[place].calls = len(calls - counted)
     return deltas
 
 

@@ -49,7 +49,7 @@ def store(*, tenant: Tenant, by: Actor, pieces: Sequence[Piece]) -> int:
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            with scope.tenant(tenant.pk):
+            with scope.tenant(tenant.pk, plan_once=True):
                 return _store_once(tenant, by, pieces, at=clock.now())
         except OperationalError as error:
             is_deadlock = isinstance(error.__cause__, DeadlockDetected)
@@ -231,8 +231,9 @@ def _write_steps(tenant_id: str, numbered: Sequence[_Numbered], *, at: datetime)
     run(*rows.insert())
     run(
         # Those that were made just now say so already.
-        "UPDATE incidents_trace SET updated_at = %s WHERE id = ANY(%s::uuid[]) AND updated_at < %s",
-        [at, arrays.uuids(sorted({one.trace_id.bytes for one in numbered})), at],
+        "UPDATE incidents_trace SET updated_at = %s "
+        "WHERE tenant_id = %s AND id = ANY(%s::uuid[]) AND updated_at < %s",
+        [at, tenant_id, arrays.uuids(sorted({one.trace_id.bytes for one in numbered})), at],
     )
 
 

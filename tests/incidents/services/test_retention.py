@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
@@ -313,8 +314,17 @@ def test_every_search_of_retention_goes_by_an_index(statement: str, index: str) 
         tenant = TenantFactory.create(id="t" if number == 0 else f"t-{number}")
         for _ in range(10):
             reading.incident(tenant)
+            Prevention.objects.create(
+                tenant=tenant,
+                rule_id=uuid4(),
+                revision=1,
+                mode=RuleMode.ACTIVE,
+                alert_key=uuid4(),
+                occurred_at=NOW,
+                created_at=NOW,
+            )
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE incidents_incident")
+        cursor.execute("ANALYZE incidents_incident, incidents_prevention")
         cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(f"EXPLAIN {statement}", values.get(statement, ["t", NOW, 100]))
         plan = "\n".join(line for (line,) in cursor.fetchall())
