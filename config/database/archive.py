@@ -65,6 +65,9 @@ def restore(database: Mapping[str, Any], path: Path) -> None:
                 drafted.execute(CREATE_ROLES.encode())
             options = ("--exit-on-error", "--single-transaction", f"--dbname={draft}")
             _run("pg_restore", database, None, *options, str(path))
+            with closing(_connect(database, draft)) as drafted:
+                # An archive has no statistics, and nothing says which pages all may see.
+                drafted.execute("VACUUM (ANALYZE)")
         except BaseException:
             _execute(connection, "DROP DATABASE {} WITH (FORCE)", draft)
             raise

@@ -12,16 +12,18 @@ from typing import Final
 
 from django.db import connection, transaction
 
-# From so many pages on (a quarter of a megabyte) a table is worth it. Once its statistics are of as
-# many, PostgreSQL sees to it.
+# From so many pages on (a quarter of a megabyte) a table is worth it. Once its statistics are of
+# as many, PostgreSQL sees to it. One beyond so many (64 MB) did not grow up here, and would hold up
+# whoever looks at it.
 _PAGES: Final = 32
+_MOST_PAGES: Final = 8_192
 _EVERY_S: Final = 0.25
 
 _UNKNOWN: Final = """
 SELECT c.oid::regclass::text FROM pg_class c
 WHERE c.relkind = 'r' AND c.relnamespace = current_schema::regnamespace
     AND c.relpages < %(pages)s AND pg_has_role(c.relowner, 'MEMBER')
-    AND pg_relation_size(c.oid) >= %(pages)s * current_setting('block_size')::int
+    AND pg_relation_size(c.oid) / current_setting('block_size')::int BETWEEN %(pages)s AND %(most)s
 """
 
 _next: float = 0
@@ -45,6 +47,6 @@ def inform() -> None:
         return
     _next = now + _EVERY_S
     with connection.cursor() as cursor:
-        cursor.execute(_UNKNOWN, {"pages": _PAGES})
+        cursor.execute(_UNKNOWN, {"pages": _PAGES, "most": _MOST_PAGES})
         if tables := [table for (table,) in cursor.fetchall()]:
             cursor.execute(f"ANALYZE (SKIP_LOCKED) {', '.join(tables)}")

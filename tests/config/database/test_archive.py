@@ -77,6 +77,10 @@ def test_restore_on_a_new_server_brings_rows_and_guards(
     assert archive.is_empty(fresh)
     archive.restore(fresh, path)
     assert not archive.is_empty(fresh)
+    ((known, visible),) = ask(
+        fresh, "SELECT reltuples, relallvisible FROM pg_class WHERE relname = 'incidents_alert'"
+    )
+    assert (known, visible) == (4, 1)
 
     if source["USER"] == fresh["USER"]:
         assert ask(fresh, GUARDS) == ask(source, GUARDS)

@@ -50,6 +50,12 @@ def test_tables_that_have_grown_get_statistics_once(monkeypatch: pytest.MonkeyPa
     assert known() == {"large": 20_000}
 
 
+def test_tables_that_did_not_grow_up_here_are_autovacuums(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planner, "_MOST_PAGES", 40)
+    planner.inform()
+    assert known() == {}
+
+
 def test_looks_only_now_and_then(django_assert_num_queries: object) -> None:
     planner.inform()
     with django_assert_num_queries(0):  # type: ignore[operator]
