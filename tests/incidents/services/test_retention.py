@@ -35,7 +35,8 @@ from incidents.models import (
     Violation,
     WebhookDelivery,
 )
-from incidents.services import lifecycle, retention, rollup, traces, webhooks
+from incidents.services import aggregation, lifecycle, retention, rollup, traces, webhooks
+from incidents.services.reports import Report
 from incidents.services.retention import alerts as alert_retention
 from incidents.services.retention import closed
 from incidents.services.traces import StepFacts
@@ -333,10 +334,15 @@ def test_every_search_of_retention_goes_by_an_index(statement: str, index: str) 
 
 
 def test_search_for_the_old_alerts_of_incidents_goes_by_their_index() -> None:
-    tenant = keeping(alert_days=30, incidents_per_hour=1_000)
+    tenant = keeping(alert_days=30, incidents_per_hour=10_000)
     incidents = [make_incident(tenant, group_key=str(number)) for number in range(5)]
-    for number in range(100):
-        alert(tenant, group_key=str(number))
+    # Of a few any index would do.
+    aggregation.absorb(
+        tenant=tenant,
+        alerts=[
+            Report(trigger_type="failure_spike", group_key=str(number)) for number in range(2_000)
+        ],
+    )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE incidents_alert")
         cursor.execute("SET LOCAL enable_seqscan = off")
