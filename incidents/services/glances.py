@@ -14,7 +14,7 @@ from incidents.enums import Status
 from incidents.models import Incident
 
 # A plot of a flood reads the latest of it, so that it costs the same however long it lasts.
-PLOTTED: Final = 10_000
+PLOTTED: Final = 5_000
 SKETCHED: Final = 120
 SLICES: Final = 16
 BUCKETS: Final = 40
