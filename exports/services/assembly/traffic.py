@@ -10,17 +10,15 @@ from typing import Any, Final
 from django.db.models import (
     BigIntegerField,
     Count,
-    Exists,
     F,
     Func,
     Max,
     Min,
-    OuterRef,
-    Q,
     QuerySet,
     Sum,
 )
 
+from config.database.statements import run
 from exports.services.assembly.values import moment, money
 from exports.services.documents import Series, SeriesPoint
 from incidents.enums import SourceType
@@ -66,21 +64,19 @@ def measure(incident: Incident) -> Traffic:
     return Traffic(**found)
 
 
+_FIRST_SEEN: Final = """
+SELECT floor(extract(epoch FROM first) / %s)::bigint, count(*) FROM (
+    SELECT min(occurred_at) AS first FROM incidents_alert
+    WHERE tenant_id = %s AND incident_id = %s AND call_id IS NOT NULL GROUP BY call_id
+) calls GROUP BY 1
+"""
+
+
 def series(incident: Incident, traffic: Traffic) -> Series:
     """The alerts over time, in at most MOST_POINTS buckets of a round length."""
     if traffic.first is None or traffic.last is None:
         return {"bucket_seconds": 60, "points": []}
     length = bucket_length(traffic.first, traffic.last)
-    counted = Q(call_id__isnull=False)
-    if incident.source_type == SourceType.OVERFLOW:
-        earlier = Alert.objects.filter(
-            Q(occurred_at__lt=OuterRef("occurred_at"))
-            | Q(occurred_at=OuterRef("occurred_at"), key__lt=OuterRef("key")),
-            tenant_id=incident.tenant_id,
-            incident_id=incident.pk,
-            call_id=OuterRef("call_id"),
-        )
-        counted = counted & Q(~Exists(earlier))
     rows = (
         alerts_of(incident)
         .order_by()
@@ -93,11 +89,16 @@ def series(incident: Incident, traffic: Traffic) -> Series:
         )
         .annotate(
             alerts=Count("*"),
-            calls=Count("call_id", filter=counted),
+            calls=Count("call_id"),
             cost=Sum("cost_delta_cents", default=Decimal()),
         )
     )
     found: dict[int, dict[str, Any]] = {row["bucket"]: dict(row) for row in rows}
+    if incident.source_type == SourceType.OVERFLOW:
+        # A call that several triggers name counts where it was first seen.
+        calls = dict(run(_FIRST_SEEN, [length, incident.tenant_id, incident.pk]))
+        for bucket, point in found.items():
+            point["calls"] = calls.get(bucket, 0)
     nothing = {"alerts": 0, "calls": 0, "cost": Decimal()}
     return {
         "bucket_seconds": length,
