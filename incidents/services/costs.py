@@ -120,7 +120,7 @@ def record_anomaly(
     )
     while True:
         try:
-            with scope.tenant(tenant.pk, plan_once=True):
+            with scope.tenant(tenant.pk):
                 known = _find(tenant, anomaly_id)
                 return _repeated(tenant, known) if known else _record(tenant, anomaly, via=by.via)
         except _Raced:

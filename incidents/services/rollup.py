@@ -143,11 +143,9 @@ def source(
     begin = floor(since, unit)
     cut = sorted({start for at in (since, *edges) if (start := floor(at, unit)) != at})
     of_cut = [Part(max(start, since), _end(start, unit), 1) for start in cut]
-    if not edges:
-        part = part_of(unit, since)
-        of_cut = [part] * len(cut)
-        if part.sign < 0:
-            cut = [_NEVER]  # the first hour or day is not left out
+    if not edges and (part := part_of(unit, since)).sign < 0:
+        of_cut = [part]
+        cut = [_NEVER]  # the first hour or day is not left out
     keys: list[Any] = [start.date() for start in cut] if unit == DAY else cut
     begin_key: Any = begin.date() if unit == DAY else begin
     places: list[Any] = [

@@ -64,12 +64,14 @@ def measure(incident: Incident) -> Traffic:
     return Traffic(**found)
 
 
-_FIRST_SEEN: Final = """
-SELECT floor(extract(epoch FROM first) / %s)::bigint, count(*) FROM (
+# In which bucket of so many seconds a moment is.
+_BUCKET: Final = "floor(extract(epoch FROM {at}) / {length})::bigint"
+_FIRST_SEEN: Final = f"""
+SELECT {_BUCKET.format(at="first", length="%s")}, count(*) FROM (
     SELECT min(occurred_at) AS first FROM incidents_alert
     WHERE tenant_id = %s AND incident_id = %s AND call_id IS NOT NULL GROUP BY call_id
 ) calls GROUP BY 1
-"""
+"""  # noqa: S608 - only our own constants are interpolated
 
 
 def series(incident: Incident, traffic: Traffic) -> Series:
@@ -83,7 +85,7 @@ def series(incident: Incident, traffic: Traffic) -> Series:
         .values(
             bucket=Func(
                 F("occurred_at"),
-                template=f"floor(extract(epoch FROM %(expressions)s) / {length})::bigint",
+                template=_BUCKET.format(at="%(expressions)s", length=length),
                 output_field=BigIntegerField(),
             )
         )
