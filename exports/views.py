@@ -163,7 +163,7 @@ class DownloadViewSet(TenantViewSet):
     not do that.
     """
 
-    queryset = Bundle.objects.select_related("key")
+    queryset = Bundle.objects.without_files().select_related("key")
     serializer_class = BundleDetail
     content_negotiation_class = FileNegotiation
     action_scopes: ClassVar[dict[str, str]] = {"download": "export"}

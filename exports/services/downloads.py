@@ -8,7 +8,7 @@ from typing import Literal
 from config.actors import Actor
 from config.operations import audit
 from exports.models import Bundle
-from exports.services import bagit, sealing
+from exports.services import bagit, files, sealing
 from exports.services.bagit import Payload
 from exports.services.sealing import Seal, SealedBundle
 
@@ -52,17 +52,17 @@ def hand_over(*, bundle: Bundle, form: Form, by: Actor) -> Download:
 
 def _json(bundle: Bundle) -> bytes:
     seal = Seal(bundle.sha256, bytes(bundle.signature), bundle.key_id)
-    return sealing.json_document(SealedBundle(bytes(bundle.document), seal))
+    return sealing.json_document(SealedBundle(files.read(bundle, "document"), seal))
 
 
 def _pdf(bundle: Bundle) -> bytes:
-    return bytes(bundle.pdf)
+    return files.read(bundle, "pdf")
 
 
 def _zip(bundle: Bundle) -> bytes:
     payload = Payload(
-        document=bytes(bundle.document),
-        pdf=bytes(bundle.pdf),
+        document=files.read(bundle, "document"),
+        pdf=files.read(bundle, "pdf"),
         signature=bytes(bundle.signature),
         public_pem=bundle.key.public_pem.encode(),
     )

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from config.tenancy.models import Tenant
 from exports.models import Bundle
-from exports.services import bagit, pdf, sealing
+from exports.services import bagit, files, pdf, sealing
 from exports.services.bagit import Payload
 from exports.services.documents import Bundle as Document
 from exports.services.keys import KeyPair
@@ -29,7 +29,7 @@ def issue(*, tenant: Tenant, document: Document, key: KeyPair, at: datetime) -> 
         signature=sealed.seal.signature,
         public_pem=key.public_pem.encode(),
     )
-    return Bundle.objects.create(
+    bundle = Bundle(
         id=UUID(document["id"]),
         tenant=tenant,
         incident_id=UUID(document["incident"]["id"]),
@@ -46,3 +46,6 @@ def issue(*, tenant: Tenant, document: Document, key: KeyPair, at: datetime) -> 
         conformance=rendered.conformance,
         notice=rendered.notice or "",
     )
+    files.keep(bundle)
+    kept: Bundle = Bundle.objects.without_files().get(pk=bundle.pk)
+    return kept

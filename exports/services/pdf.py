@@ -11,7 +11,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast
+from typing import Final, cast
 
 import typst
 from django.conf import settings
@@ -23,6 +23,8 @@ from exports.services.documents import Bundle
 from exports.services.presentation import text, views
 from exports.services.sealing import SealedBundle
 
+_TEMPLATES: Final = settings.BASE_DIR / "templates" / "bundles"
+
 FALLBACK_NOTICE = (
     "This is a plain PDF 1.7, not the archival PDF/A-3b: some text could not be set with the "
     "fonts of this document. The exact text is in the attached JSON."
@@ -31,6 +33,8 @@ FALLBACK_NOTICE = (
 # A compiler keeps what it parsed between documents, and takes one document at a time. One thread
 # sets them all: each that did so would keep tens of megabytes of an allocator's arena of its own.
 _press = ThreadPoolExecutor(max_workers=1, thread_name_prefix="press")
+# It also remembers what it laid out, for as many documents as did not use it again.
+_REMEMBERED: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +73,31 @@ def _set(
     intricate = "yes" if text.is_intricate(shown) else "no"
 
     def press() -> object:
-        return _compiler(kind).compile(
+        return _compiler().compile(
+            input=_TEMPLATES / f"{kind}.typ",
             format="pdf",
             sys_inputs={"view": shown, "bundle": document, "intricate": intricate},
             pdf_standards=[standard],  # type: ignore[list-item]
             timestamp=at,
         )
 
-    return cast(bytes, _press.submit(press).result())
+    done = _press.submit(press)
+    _press.submit(_forget)
+    return cast(bytes, done.result())
+
+
+def _forget() -> None:
+    """Has the compiler let go of what it was given, and of what it laid out: 10 MB of a short
+    document and more of a long one, times ten.
+    """
+    for _ in range(_REMEMBERED + 1):
+        _compiler().compile(input=b" ", format="html", sys_inputs={})
 
 
 @functools.cache
-def _compiler(kind: BundleType) -> typst.Compiler:
-    templates = settings.BASE_DIR / "templates" / "bundles"
+def _compiler() -> typst.Compiler:
     return typst.Compiler(
-        input=templates / f"{kind}.typ",
-        root=templates,
+        root=_TEMPLATES,
         font_paths=typst.Fonts(include_system_fonts=False, font_paths=[fonts.DIRECTORY]),
         ignore_system_fonts=True,
     )

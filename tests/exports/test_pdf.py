@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +21,7 @@ from exports.services.presentation import text
 from exports.services.sealing import SealedBundle
 from tests.factories import bundles
 from tests.factories.keys import key_pair
+from tests.servers import ROOT
 
 needs_pdftotext = pytest.mark.skipif(not shutil.which("pdftotext"), reason="no poppler here")
 
@@ -78,9 +81,9 @@ def test_render_gives_the_same_bytes_every_time(kind: str) -> None:
 def test_render_sets_what_many_threads_ask_for_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
     presses: set[int] = set()
 
-    def compiler(kind: Any, make: Any = pdf._compiler) -> Any:
+    def compiler(make: Any = pdf._compiler) -> Any:
         presses.add(threading.get_ident())
-        return make(kind)
+        return make()
 
     monkeypatch.setattr(pdf, "_compiler", compiler)
     made = [bundles.KINDS[kind]() for kind in bundles.KINDS]
@@ -90,6 +93,40 @@ def test_render_sets_what_many_threads_ask_for_in_one(monkeypatch: pytest.Monkey
     assert together == alone * 2
     assert len(presses) == 1
     assert threading.get_ident() not in presses
+
+
+def test_render_keeps_nothing_of_long_documents() -> None:
+    """In a process of its own, since memory that another test gave back would be used first."""
+    script = """
+import django
+django.setup()
+import psutil
+from exports.services import pdf, sealing
+from tests.factories import bundles
+from tests.factories.keys import key_pair
+from tests.servers import ROOT
+
+for number in range(8):
+    bundle = bundles.evidence(steps=2_000)
+    bundle["incident"]["title"] = f"No. {number}"
+    pdf.render(bundle, sealed=sealing.seal(bundle, key=key_pair(7)))
+    pdf._press.submit(int).result()
+    print(psutil.Process().memory_info().rss >> 20)
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", script],
+        env={
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none",
+        },
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    mebibytes = [int(line) for line in said.stdout.split()]
+    assert mebibytes[-1] - mebibytes[1] < 16, mebibytes
 
 
 @needs_pdftotext

@@ -1,0 +1,35 @@
+"""The files of a bundle on their way to the database and back, in binary.
+
+As text they would take twice their room, several times over, and a connection does not give back
+the room that the largest row took.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from config.database.statements import run
+from exports.errors import BundleNotFound
+from exports.models import Bundle
+
+File = Literal["document", "pdf"]
+
+_FIELDS: Final = [field.attname for field in Bundle._meta.concrete_fields]
+_KEEP: Final = (
+    f"INSERT INTO exports_bundle ({', '.join(_FIELDS)}) "  # noqa: S608 (only names of columns)
+    f"VALUES ({', '.join(['%s'] * len(_FIELDS))})"
+)
+_READ: Final = "SELECT {file} FROM exports_bundle WHERE tenant_id = %s AND id = %s"
+
+
+def keep(bundle: Bundle) -> None:
+    """Inserts a bundle with its files."""
+    run(_KEEP, [getattr(bundle, name) for name in _FIELDS])
+
+
+def read(bundle: Bundle, file: File) -> bytes:
+    """A file of a bundle; BundleNotFound when it is no longer kept."""
+    rows = run(_READ.format(file=file), [bundle.tenant_id, bundle.pk])
+    if not rows:
+        raise BundleNotFound
+    return bytes(rows[0][0])
