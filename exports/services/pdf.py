@@ -16,6 +16,7 @@ from typing import Final, cast
 import typst
 from django.conf import settings
 
+from config.operations import memory
 from exports.enums import BundleType, Conformance
 from exports.errors import NotRendered
 from exports.services import fonts
@@ -92,6 +93,7 @@ def _forget() -> None:
     """
     for _ in range(_REMEMBERED + 1):
         _compiler().compile(input=b" ", format="html", sys_inputs={})
+    memory.give_back()
 
 
 @functools.cache

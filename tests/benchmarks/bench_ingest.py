@@ -32,6 +32,8 @@ from tests.benchmarks.ingest import alerts, load, scratch
 from tests.servers import HOST, free_port, granian, gunicorn, running
 
 CONNECTIONS = 4
+# Alerts a batch, for flatness.
+FLAT_SIZES = (100, 500, 1_000)
 ALERTMANAGER = "/usr/bin/prometheus-alertmanager"
 TRIVIAL = "tests.benchmarks.ingest.trivial"
 
@@ -195,34 +197,34 @@ class Bench:
             return seconds
 
         total, part = self.size(200_000), self.size(10_000)
-        big, small = Tenant.objects.create(id="flat-big"), Tenant.objects.create(id="flat-small")
         warm = Tenant.objects.create(id="flat-warm")
-        # Now, and not once more half-way: after a checkpoint each page is logged whole, and the
-        # pages of the first incident are many by then.
-        scratch.settle(self.url)
-        absorb(warm, alerts.batches(alerts.flood("flat-warm", part), 500))
-        bodies = alerts.batches(alerts.flood("flat", total), 500)
-        edge = part // 500
-        first = absorb(big, bodies[:edge])
-        absorb(big, bodies[edge:-edge])
-        others = alerts.batches(alerts.flood("flat-small", part), 500)
-        last, fresh = [], []
-        for one, other in zip(bodies[-edge:], others, strict=True):
-            last += absorb(big, [one])
-            fresh += absorb(small, [other])
-        assert scratch.counts("flat-big", url=self.url)["calls"] == total
-        assert scratch.counts("flat-big", url=self.url)["incidents"] == 1
-        per_alert = {
-            f"first {part:,} of {total:,}": first,
-            f"last {part:,} of {total:,}": last,
-            f"first {part:,} of another incident, in turns with these": fresh,
-        }
-        for name, seconds in per_alert.items():
-            self.tell(name, f"{statistics.median(seconds) / 500 * 1e6:.1f} us an alert")
-        ratio = statistics.median(last) / statistics.median(first)
-        beside = statistics.median(last) / statistics.median(fresh)
-        self.tell("last / first (at most 1.10)", f"**{ratio:.2f}**")
-        self.tell("last / first of another incident, in turns", f"**{beside:.2f}**")
+        for size in FLAT_SIZES:
+            name = f"flat-{size}"
+            big, small = Tenant.objects.create(id=name), Tenant.objects.create(id=f"{name}-fresh")
+            # Now, and not once more half-way: after a checkpoint each page is logged whole, and
+            # the pages of the first incident are many by then.
+            scratch.settle(self.url)
+            absorb(warm, alerts.batches(alerts.flood(f"{name}-warm", part), size))
+            bodies = alerts.batches(alerts.flood(name, total), size)
+            edge = part // size
+            first = absorb(big, bodies[:edge])
+            absorb(big, bodies[edge:-edge])
+            last, fresh = [], []
+            others = alerts.batches(alerts.flood(f"{name}-fresh", part), size)
+            for one, other in zip(bodies[-edge:], others, strict=True):
+                last += absorb(big, [one])
+                fresh += absorb(small, [other])
+            assert scratch.counts(name, url=self.url)["calls"] == total
+            assert scratch.counts(name, url=self.url)["incidents"] == 1
+            first_, last_, fresh_ = (
+                statistics.median(seconds) / size * 1e6 for seconds in (first, last, fresh)
+            )
+            self.tell(
+                f"first and last {part:,} of {total:,}, {size:,} a batch",
+                f"{first_:.1f} and {last_:.1f} us an alert, **{last_ / first_:.2f}** (at most "
+                f"1.10); first of another incident in turns with the last {fresh_:.1f} us, "
+                f"**{last_ / fresh_:.2f}**",
+            )
 
     # a real trace
 
