@@ -5,12 +5,14 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from config.actors import COMMAND_LINE, Actor
 from config.errors import Invalid
 from config.tenancy.models import Tenant
+from exports.errors import BundleNotFound
 from exports.models import Bundle, SigningKey
-from exports.services import attestation, downloads, issuing, keys, reviews, verification
+from exports.services import attestation, downloads, files, issuing, keys, reviews, verification
 from tests.factories import bundles
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +68,25 @@ def test_download_as_json_carries_the_seal(tenant: Tenant) -> None:
     file = downloads.download(bundle=issued, form="json")
     assert json.loads(file.content)["seal"]["sha256"] == issued.sha256
     assert file.media_type == "application/json"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("much", [True, False])
+def test_a_connection_that_carried_much_is_closed_after_the_request(
+    monkeypatch: pytest.MonkeyPatch, much: bool
+) -> None:
+    monkeypatch.setattr(files, "_MUCH", 1_000 if much else 10**9)
+    kept = issue(Tenant.objects.create(id="northwind", name="Northwind Traders"))
+    connection.close_if_unusable_or_obsolete()
+    assert (connection.connection is None) == much
+    files.read(kept, "document")
+    connection.close_if_unusable_or_obsolete()
+    assert (connection.connection is None) == much
+
+
+def test_read_tells_of_a_bundle_that_is_gone(tenant: Tenant) -> None:
+    with pytest.raises(BundleNotFound):
+        files.read(Bundle(tenant=tenant), "pdf")
 
 
 def test_issue_refuses_a_document_that_names_another_key_or_tenant(tenant: Tenant) -> None:
