@@ -11,8 +11,12 @@ from django.db import connection
 from tests.servers import ROOT, database_url
 
 
+# The last is set by tests in a browser, for as long as the process that runs them lives.
+OF_TESTS = ("DEBUG", "HTTPS", "DJANGO_ALLOW_ASYNC_UNSAFE")
+
+
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if name not in ("DEBUG", "HTTPS")}
+    kept = {name: value for name, value in os.environ.items() if name not in OF_TESTS}
     kept |= {"DATABASE_URL": database_url(connection.settings_dict), "SECRET_KEY": ""}
     return subprocess.run(
         [sys.executable, "manage.py", *arguments],
