@@ -10,7 +10,6 @@ from django.db import connection
 
 from tests.servers import ROOT, database_url
 
-
 # The last is set by tests in a browser, for as long as the process that runs them lives.
 OF_TESTS = ("DEBUG", "HTTPS", "DJANGO_ALLOW_ASYNC_UNSAFE")
 
