@@ -1,8 +1,8 @@
 """Giving memory back to the system.
 
-glibc takes every large block that is freed as a reason to keep larger ones from then on, and it
-keeps, for each thread, what lies below a block in use. A worker of several threads would come to
-hold several times what its largest bodies and bundles took. Another C library does as it likes.
+glibc takes every large block that is freed as a reason to keep blocks of that size from then on,
+for each thread. A worker of several threads would come to hold several times what its largest
+bodies and bundles took. Another C library does as it likes.
 """
 
 from __future__ import annotations
@@ -22,9 +22,3 @@ def keep_no_large_blocks() -> None:
     """From now on what is large goes back when it is freed; for the start of a server's worker."""
     if hasattr(_libc, "mallopt"):
         _libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)
-
-
-def give_back() -> None:
-    """Gives back every page that is free now: some ten milliseconds, in which others go on."""
-    if hasattr(_libc, "malloc_trim"):
-        _libc.malloc_trim(0)

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exports.errors import NotRendered
-from exports.services import fonts, pdf, sealing
+from exports.services import fonts, pdf, press, sealing
 from exports.services.pdf import RenderedPdf
 from exports.services.presentation import text
 from exports.services.sealing import SealedBundle
@@ -73,26 +72,26 @@ def test_render_makes_pdf_a_with_the_sealed_json_attached(kind: str, facts: Any)
 @pytest.mark.parametrize("kind", bundles.KINDS)
 def test_render_gives_the_same_bytes_every_time(kind: str) -> None:
     first, _ = rendered(bundles.KINDS[kind]())
-    pdf._compiler.cache_clear()
     again, _ = rendered(bundles.KINDS[kind]())
     assert first.content == again.content
 
 
-def test_render_sets_what_many_threads_ask_for_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    presses: set[int] = set()
-
-    def compiler(make: Any = pdf._compiler) -> Any:
-        presses.add(threading.get_ident())
-        return make()
-
-    monkeypatch.setattr(pdf, "_compiler", compiler)
+def test_render_gives_many_threads_what_each_asked_for() -> None:
     made = [bundles.KINDS[kind]() for kind in bundles.KINDS]
     alone = [rendered(bundle)[0].content for bundle in made]
     with ThreadPoolExecutor(6) as pool:
         together = [done.content for done, _ in pool.map(rendered, made * 2)]
     assert together == alone * 2
-    assert len(presses) == 1
-    assert threading.get_ident() not in presses
+
+
+@pytest.mark.parametrize("wrong", [press.Refused("file not found"), press.Failed("it hung")])
+def test_render_says_why_there_is_no_pdf(monkeypatch: pytest.MonkeyPatch, wrong: Exception) -> None:
+    def fail(*args: object, **kwargs: object) -> bytes:
+        raise wrong
+
+    monkeypatch.setattr(press, "compile_pdf", fail)
+    with pytest.raises(NotRendered, match=f"The PDF could not be set: {wrong}."):
+        rendered(bundles.evidence())
 
 
 def test_render_keeps_nothing_of_long_documents() -> None:
@@ -110,7 +109,6 @@ for number in range(8):
     bundle = bundles.evidence(steps=2_000)
     bundle["incident"]["title"] = f"No. {number}"
     pdf.render(bundle, sealed=sealing.seal(bundle, key=key_pair(7)))
-    pdf._press.submit(int).result()
     print(psutil.Process().memory_info().rss >> 20)
 """
     said = subprocess.run(

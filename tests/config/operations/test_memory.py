@@ -45,14 +45,6 @@ before = mebibytes()
 free(taken)
 print(before - mebibytes())
 """
-_SMALL = """
-taken = blocks(1000, 80 << 10)
-last = blocks(1, 100 << 10)
-free(taken)
-before = mebibytes()
-{act}
-print(before - mebibytes())
-"""
 
 
 def told(script: str) -> int:
@@ -67,11 +59,3 @@ def test_large_blocks_go_back_when_they_are_freed() -> None:
 
 def test_large_blocks_would_stay_otherwise() -> None:
     assert told(_LARGE) < 10
-
-
-def test_give_back_returns_what_lies_below_a_block_in_use() -> None:
-    assert told(_SMALL.format(act="memory.give_back()")) > 70
-
-
-def test_it_would_stay_otherwise() -> None:
-    assert told(_SMALL.format(act="pass")) < 10
