@@ -8,12 +8,13 @@ for it.
 from __future__ import annotations
 
 import atexit
-import json
+import marshal
 import os
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from django.conf import settings
@@ -64,7 +65,7 @@ class _Press:
                 raise Failed(f"it took longer than {_SECONDS} s") from None
             finally:
                 _end(process)
-                self._ready, self._of = _start(), os.getpid()
+                self._prepare()
         if process.returncode == typesetter.REFUSED:
             raise Refused(content.decode())
         if process.returncode:
@@ -75,9 +76,16 @@ class _Press:
     def _take(self) -> subprocess.Popen[bytes]:
         process, self._ready = self._ready, None
         # One that was started before a fork is the other process's, and one may have been killed.
-        if process is None or self._of != os.getpid() or process.poll() is not None:
-            process = _start()
-        return process
+        if process is not None and self._of == os.getpid() and process.poll() is None:
+            return process
+        try:
+            return _start()
+        except OSError as error:
+            raise Failed(f"no process could be started ({error.strerror})") from error
+
+    def _prepare(self) -> None:
+        with suppress(OSError):  # then the next document says so, if it cannot be helped by then
+            self._ready, self._of = _start(), os.getpid()
 
     def close(self) -> None:
         """Ends the process that waits for a document."""
@@ -92,8 +100,14 @@ def compile_pdf(
     """The PDF of ``template`` with these values, dated ``at`` (ISO 8601), and the JSON that it
     attaches. Raises Refused and Failed.
     """
-    job = {"template": template, "inputs": inputs, "standard": standard, "at": at}
-    return _press.set(json.dumps(job).encode() + b"\n" + document)
+    job = {
+        "template": template,
+        "inputs": dict(inputs),
+        "document": document,
+        "standard": standard,
+        "at": at,
+    }
+    return _press.set(marshal.dumps(job))
 
 
 def _start() -> subprocess.Popen[bytes]:

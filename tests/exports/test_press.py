@@ -116,6 +116,26 @@ def test_one_that_was_killed_while_it_waited_is_replaced(fresh: press._Press) ->
     compile_nothing()
 
 
+def test_a_process_that_cannot_be_started_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, fresh: press._Press
+) -> None:
+    monkeypatch.setattr(press, "_COMMAND", ["/no/such/program"])
+    with pytest.raises(press.Failed, match=r"no process could be started \(No such file"):
+        press.compile_pdf(inputs={}, **JOB)  # type: ignore[arg-type]
+    monkeypatch.undo()
+    compile_nothing()
+
+
+def test_the_document_is_had_though_the_next_process_cannot_be_started(
+    monkeypatch: pytest.MonkeyPatch, fresh: press._Press
+) -> None:
+    compile_nothing()
+    waiting(fresh)
+    monkeypatch.setattr(press, "_COMMAND", ["/no/such/program"])
+    compile_nothing()
+    assert fresh._ready is None
+
+
 def test_another_processs_is_left_alone(fresh: press._Press) -> None:
     compile_nothing()
     process, mine = waiting(fresh), fresh._ready
