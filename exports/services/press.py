@@ -30,8 +30,6 @@ _COMMAND: Final = [
     os.fspath(settings.BASE_DIR / "templates" / "bundles"),
     os.fspath(fonts.DIRECTORY),
 ]
-
-
 # It is given nothing that the worker has to keep to itself.
 _KEPT: Final = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH")
 # Its memory comes in one piece and in large pages, which saves a fifth of the time.
@@ -71,6 +69,8 @@ class _Press:
         if process.returncode:
             last = said.decode(errors="replace").strip().splitlines()[-1:]
             raise Failed(" ".join([f"it ended with status {process.returncode}", *last]))
+        if not content.startswith(b"%PDF-"):
+            raise Failed("what came is no PDF")
         return content
 
     def _take(self) -> subprocess.Popen[bytes]:

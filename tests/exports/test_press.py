@@ -93,6 +93,14 @@ def test_what_a_process_said_last_is_told(
         press.compile_pdf(inputs={}, **JOB)  # type: ignore[arg-type]
 
 
+def test_nothing_else_is_taken_for_a_pdf(
+    monkeypatch: pytest.MonkeyPatch, fresh: press._Press
+) -> None:
+    program(monkeypatch, "print('ready')")
+    with pytest.raises(press.Failed, match="what came is no PDF"):
+        press.compile_pdf(inputs={}, **JOB)  # type: ignore[arg-type]
+
+
 def test_a_process_that_hangs_is_ended(
     monkeypatch: pytest.MonkeyPatch, fresh: press._Press, tmp_path: Path
 ) -> None:
