@@ -25,12 +25,18 @@ def report(call: str, trigger: str = "failure_spike") -> Report:
     return Report(trigger_type=trigger, call_id=call)
 
 
-def in_threads(works: Sequence[Callable[[], Any]]) -> list[Any]:
-    """What each returns or raises, each in a thread of its own."""
+def in_threads(
+    works: Sequence[Callable[[], Any]], *, led: threading.Event | None = None
+) -> list[Any]:
+    """What each returns or raises, each in a thread of its own; all but the first wait for the
+    event.
+    """
     results: list[Any] = [None] * len(works)
 
     def run(place: int) -> None:
         try:
+            if place and led is not None:
+                assert led.wait(10)
             results[place] = works[place]()
         except Exception as error:  # noqa: BLE001
             results[place] = error
@@ -47,16 +53,21 @@ def in_threads(works: Sequence[Callable[[], Any]]) -> list[Any]:
 
 
 class Gate:
-    """Stands before absorb: the first batch waits until so many reports wait behind it."""
+    """Stands before absorb: the first batch waits until so many reports wait behind it.
+
+    ``entered`` is set when that batch is complete, so that what comes from then on is behind it.
+    """
 
     def __init__(self, behind: int, failing: str | None = None) -> None:
         self.behind = behind
         self.failing = failing
         self.sizes: list[int] = []
+        self.entered = threading.Event()
         self._absorb = aggregation.absorb
 
     def __call__(self, *, tenant: Tenant, alerts: Sequence[AnyReport], via: str) -> Any:
         self.sizes.append(len(alerts))
+        self.entered.set()
         if len(self.sizes) == 1:
             turns = threading.Event()
             while sum(map(len, gathering._groups.values())) < self.behind:
@@ -136,7 +147,8 @@ def test_absorb_one_takes_along_what_waits(tenant: Tenant, monkeypatch: pytest.M
         [
             lambda call=call: aggregation.absorb_one(tenant=tenant, report=report(call))
             for call in calls
-        ]
+        ],
+        led=gate.entered,
     )
     assert gate.sizes == [1, 7]
     outcomes = Counter(one.outcome for one in placed)
@@ -164,7 +176,8 @@ def test_absorb_one_that_fails_fails_alone(tenant: Tenant, monkeypatch: pytest.M
         [
             lambda call=call: aggregation.absorb_one(tenant=tenant, report=report(call))
             for call in ("a", "b", "bad", "c", "d")
-        ]
+        ],
+        led=gate.entered,
     )
     failed = [isinstance(one, ZeroDivisionError) for one in results]
     assert failed == [False, False, True, False, False]
