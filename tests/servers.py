@@ -116,3 +116,13 @@ def _await_answer(server: Server, path: str) -> None:
             time.sleep(0.05)
         finally:
             connection.close()
+
+
+def without_database() -> dict[str, str]:
+    """The environment of a process of ours that has no need of a database."""
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        # Without any, the settings would start the embedded one.
+        "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none",
+    }

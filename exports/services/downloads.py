@@ -52,18 +52,22 @@ def hand_over(*, bundle: Bundle, form: Form, by: Actor) -> Download:
 
 def _json(bundle: Bundle) -> bytes:
     seal = Seal(bundle.sha256, bytes(bundle.signature), bundle.key_id)
-    return sealing.json_document(SealedBundle(files.read(bundle, "document"), seal))
+    return sealing.json_document(SealedBundle(_read(bundle, "document"), seal))
 
 
 def _pdf(bundle: Bundle) -> bytes:
-    return files.read(bundle, "pdf")
+    return _read(bundle, "pdf")
 
 
 def _zip(bundle: Bundle) -> bytes:
     payload = Payload(
-        document=files.read(bundle, "document"),
-        pdf=files.read(bundle, "pdf"),
+        document=_read(bundle, "document"),
+        pdf=_read(bundle, "pdf"),
         signature=bytes(bundle.signature),
         public_pem=bundle.key.public_pem.encode(),
     )
     return bagit.build(payload, manifest_signature=bytes(bundle.manifest_signature))
+
+
+def _read(bundle: Bundle, file: files.File) -> bytes:
+    return files.read(file, tenant_id=bundle.tenant_id, bundle_id=bundle.pk)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from typing import Final, Literal
+from uuid import UUID
 
 from django.db import connections
 
@@ -33,9 +34,9 @@ def keep(bundle: Bundle) -> None:
     _carried(len(bundle.document) + len(bundle.pdf))
 
 
-def read(bundle: Bundle, file: File) -> bytes:
-    """A file of a bundle; BundleNotFound when it is no longer kept."""
-    rows = run(_READ.format(file=file), [bundle.tenant_id, bundle.pk])
+def read(file: File, *, tenant_id: str, bundle_id: UUID) -> bytes:
+    """A file of a tenant's bundle; BundleNotFound when it is not, or no longer, kept."""
+    rows = run(_READ.format(file=file), [tenant_id, bundle_id])
     if not rows:
         raise BundleNotFound
     content = bytes(rows[0][0])

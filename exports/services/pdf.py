@@ -46,8 +46,6 @@ def render(bundle: Bundle, *, sealed: SealedBundle) -> RenderedPdf:
                 raise
         view["notices"].insert(0, FALLBACK_NOTICE)
         content = _set(kind, view, sealed.document, at=at, standard="1.7")
-    except press.Refused as refusal:
-        raise NotRendered(f"The PDF could not be set: {refusal}.") from refusal
     except press.Failed as failure:
         raise NotRendered(f"The PDF could not be set: {failure}.") from failure
     return RenderedPdf(content, Conformance.PDF_1_7, FALLBACK_NOTICE)

@@ -40,12 +40,12 @@ _ENVIRONMENT: Final = {
 }
 
 
-class Refused(Exception):
-    """The document cannot be set, and why, in the compiler's words."""
-
-
 class Failed(Exception):
-    """The compiler came to no end, or to a bad one, and how."""
+    """There is no PDF, and why."""
+
+
+class Refused(Failed):
+    """The document cannot be set, and why, in the compiler's words."""
 
 
 class _Press:
@@ -98,7 +98,7 @@ def compile_pdf(
     template: str, *, inputs: Mapping[str, str], document: bytes, standard: str, at: str
 ) -> bytes:
     """The PDF of ``template`` with these values, dated ``at`` (ISO 8601), and the JSON that it
-    attaches. Raises Refused and Failed.
+    attaches. Raises Refused, and Failed when the compiler came to no end, or to a bad one.
     """
     job = {
         "template": template,

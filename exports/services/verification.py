@@ -14,10 +14,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from typing import Any, Literal, NoReturn
+from uuid import UUID
 
 from config.api.values import UUID_TEXT
-from exports.errors import BundleTooLarge, NotCanonical, SigningKeyUnavailable
-from exports.models import Bundle
+from exports.errors import BundleNotFound, BundleTooLarge, NotCanonical, SigningKeyUnavailable
 from exports.services import bagit, canonical, comparison, files, keys, sealing, zipfiles
 from exports.services.bagit import Payload
 from exports.services.sealing import Seal, SealedBundle
@@ -114,10 +114,11 @@ def _compared(tenant_id: str, data: bytes, found: Verification) -> Verification:
     identifier = given.get("id")
     if not isinstance(identifier, str) or not UUID_TEXT.fullmatch(identifier):
         return found
-    kept = Bundle.objects.without_files().for_tenant(tenant_id).filter(pk=identifier).first()
-    if kept is None:
+    try:
+        kept = files.read("document", tenant_id=tenant_id, bundle_id=UUID(identifier))
+    except BundleNotFound:
         return found
-    place = comparison.first_difference(given, json.loads(files.read(kept, "document")))
+    place = comparison.first_difference(given, json.loads(kept))
     if place is None:
         return found
     said = f"{failure.detail} It differs from the export that is kept here first at {place}."

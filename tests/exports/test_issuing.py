@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from config import clock
 from config.actors import COMMAND_LINE, Actor
 from config.errors import Invalid
 from config.tenancy.models import Tenant
@@ -79,14 +80,14 @@ def test_a_connection_that_carried_much_is_closed_after_the_request(
     kept = issue(Tenant.objects.create(id="northwind", name="Northwind Traders"))
     connection.close_if_unusable_or_obsolete()
     assert (connection.connection is None) == much
-    files.read(kept, "document")
+    files.read("document", tenant_id="northwind", bundle_id=kept.pk)
     connection.close_if_unusable_or_obsolete()
     assert (connection.connection is None) == much
 
 
 def test_read_tells_of_a_bundle_that_is_gone(tenant: Tenant) -> None:
     with pytest.raises(BundleNotFound):
-        files.read(Bundle(tenant=tenant), "pdf")
+        files.read("pdf", tenant_id=tenant.pk, bundle_id=clock.uuid7())
 
 
 def test_issue_refuses_a_document_that_names_another_key_or_tenant(tenant: Tenant) -> None:

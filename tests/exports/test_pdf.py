@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -20,7 +19,7 @@ from exports.services.presentation import text
 from exports.services.sealing import SealedBundle
 from tests.factories import bundles
 from tests.factories.keys import key_pair
-from tests.servers import ROOT
+from tests.servers import ROOT, without_database
 
 needs_pdftotext = pytest.mark.skipif(not shutil.which("pdftotext"), reason="no poppler here")
 
@@ -103,7 +102,6 @@ import psutil
 from exports.services import pdf, sealing
 from tests.factories import bundles
 from tests.factories.keys import key_pair
-from tests.servers import ROOT
 
 for number in range(8):
     bundle = bundles.evidence(steps=2_000)
@@ -113,11 +111,7 @@ for number in range(8):
 """
     said = subprocess.run(
         [sys.executable, "-c", script],
-        env={
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none",
-        },
+        env=without_database(),
         cwd=ROOT,
         capture_output=True,
         text=True,

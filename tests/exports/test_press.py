@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
 
 from exports.services import press
-from tests.servers import ROOT
+from tests.servers import ROOT, without_database
 
 JOB = {"template": "evidence.typ", "document": b"{}", "standard": "a-3b", "at": "2026-01-01T00:00Z"}
 PATIENCE = 20.0
@@ -104,16 +105,38 @@ def test_nothing_else_is_taken_for_a_pdf(
 def test_a_process_that_hangs_is_ended(
     monkeypatch: pytest.MonkeyPatch, fresh: press._Press, tmp_path: Path
 ) -> None:
-    place = tmp_path / "pid"
-    hang = f"import os, time; open({os.fspath(place)!r}, 'w').write(str(os.getpid()))"
-    program(monkeypatch, f"{hang}; time.sleep(600)")
-    monkeypatch.setattr(press, "_SECONDS", 1.5)
-    with pytest.raises(press.Failed, match=r"it took longer than 1\.5 s"):
-        press.compile_pdf(inputs={}, **JOB)  # type: ignore[arg-type]
-    monkeypatch.undo()
-    assert place.read_text()
-    # The one that hung is gone; the next, of the same program, waits.
-    until(lambda: place.read_text() == str(fresh._ready and fresh._ready.pid))
+    place = tmp_path / "pids"
+    hang = f"import os, time; print(os.getpid(), file=open({os.fspath(place)!r}, 'a'), flush=True)"
+    with monkeypatch.context() as patched:
+        program(patched, f"{hang}; time.sleep(600)")
+        patched.setattr(press, "_SECONDS", 1.5)
+        with pytest.raises(press.Failed, match=r"it took longer than 1\.5 s"):
+            press.compile_pdf(inputs={}, **JOB)  # type: ignore[arg-type]
+    # The next, of the same program, waits.
+    assert fresh._ready is not None
+    until(lambda: len(place.read_text().split()) == 2)
+    hung, ready = map(int, place.read_text().split())
+    assert ready == fresh._ready.pid
+    assert not psutil.pid_exists(hung)
+
+
+def test_one_document_is_set_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, fresh: press._Press, tmp_path: Path
+) -> None:
+    busy = tmp_path / "busy"
+    # What comes while another is busy has no PDF to give.
+    program(
+        monkeypatch,
+        "import os, sys, time; sys.stdin.buffer.read(); "
+        f"os.mkdir({os.fspath(busy)!r}); time.sleep(0.05); os.rmdir({os.fspath(busy)!r}); "
+        "print('%PDF-')",
+    )
+    with ThreadPoolExecutor(6) as pool:
+        done = [
+            pool.submit(press.compile_pdf, inputs={}, **JOB)  # type: ignore[arg-type]
+            for _ in range(6)
+        ]
+    assert [one.result() for one in done] == [b"%PDF-\n"] * 6
 
 
 def test_one_that_was_killed_while_it_waited_is_replaced(fresh: press._Press) -> None:
@@ -127,10 +150,10 @@ def test_one_that_was_killed_while_it_waited_is_replaced(fresh: press._Press) ->
 def test_a_process_that_cannot_be_started_is_told_of(
     monkeypatch: pytest.MonkeyPatch, fresh: press._Press
 ) -> None:
-    monkeypatch.setattr(press, "_COMMAND", ["/no/such/program"])
-    with pytest.raises(press.Failed, match=r"no process could be started \(No such file"):
-        press.compile_pdf(inputs={}, **JOB)  # type: ignore[arg-type]
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        patched.setattr(press, "_COMMAND", ["/no/such/program"])
+        with pytest.raises(press.Failed, match=r"no process could be started \(No such file"):
+            press.compile_pdf(inputs={}, **JOB)  # type: ignore[arg-type]
     compile_nothing()
 
 
@@ -192,11 +215,7 @@ time.sleep(600)
     worker = subprocess.Popen(
         [sys.executable, "-c", script],
         cwd=ROOT,
-        env={
-            **os.environ,
-            "DJANGO_SETTINGS_MODULE": "config.settings",
-            "DATABASE_URL": "postgres://nobody@127.0.0.1:1/none",
-        },
+        env=without_database(),
         stdout=subprocess.PIPE,
     )
     with worker:

@@ -15,6 +15,7 @@ from exports.services import bagit, sealing
 from exports.services.bagit import Payload
 from exports.services.keys import KeyPair
 from tests.factories import bundles
+from tests.servers import without_database
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_verify_bundle_trusts_the_installed_keys(files: Path, key: KeyPair) -> N
 
 def test_verify_bundle_gives_a_reason_without_a_database(files: Path) -> None:
     command = [sys.executable, "manage.py", "verify_bundle", str(files / "bundle.json")]
-    environment = os.environ | {"DATABASE_URL": "postgres://nobody@127.0.0.1:1/none"}
+    environment = without_database()
     root = Path(__file__).parents[2]
     given = ["--public-key", str(files / "trusted.pem")]
     fine = subprocess.run([*command, *given], cwd=root, env=environment, capture_output=True)
